@@ -40,7 +40,7 @@ struct metric *metrics_counter(struct metrics *m, const char *name, const char *
 struct metric *metrics_gauge(struct metrics *m, const char *name, const char *help);
 struct metric *metrics_histogram(struct metrics *m, const char *name, const char *help);
 /* A gauge that is read when somebody looks.  read is called from the health server's thread until
- * that has stopped; arg must live that long. */
+ * that has stopped; arg must live that long.  It must not add metrics. */
 void metrics_gauge_read(
     struct metrics *m, const char *name, const char *help, int64_t (*read)(void *arg), void *arg);
 

@@ -25,14 +25,15 @@ struct worker *worker_start(
     const char *name, void (*run)(struct worker *w, void *arg), void *arg, struct err *err);
 /* Asks the thread to stop, and returns at once.  Stop all workers first, then free them. */
 void worker_stop(struct worker *w);
-/* Stops, joins, frees.  NULL is fine.  Not from the worker itself. */
+/* Any thread: waits up to timeout_ms (>= 0) for run to return, and says whether it has. */
+bool worker_join(struct worker *w, int timeout_ms);
+/* Stops, joins, frees.  NULL is fine.  Not from the worker itself.  It waits for run
+ * without a deadline: where that could hang, worker_join comes first. */
 void worker_free(struct worker *w);
 DEFINE_CLEANUP(struct worker *, worker_free);
 
 /* Any thread: ends the current worker_wait, or the next one when there is none now. */
 void worker_wake(struct worker *w);
-/* Any thread: has run returned? */
-bool worker_is_done(const struct worker *w);
 const char *worker_name(const struct worker *w);
 
 /* For the thread itself.
