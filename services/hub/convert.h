@@ -1,0 +1,22 @@
+/* convert: rows of the store -> messages of the API.  Everything lives in the arena. */
+#ifndef CONVERT_H
+#define CONVERT_H
+
+#include "compiler.h"
+#include "store.h"
+
+#include "fairlead/v1/api.pb-c.h"
+
+MUST_USE int convert_session(
+    const struct store_session *row, struct arena *a, Fairlead__V1__Session **ret, struct err *err);
+MUST_USE int convert_executor(const struct store_executor *row, bool with_spec, struct arena *a,
+    Fairlead__V1__Executor **ret, struct err *err);
+MUST_USE int convert_host(const struct store_host *row, int64_t now_us, int64_t heard_us,
+    struct arena *a, Fairlead__V1__Host **ret, struct err *err);
+MUST_USE int convert_event(
+    const struct store_event *row, struct arena *a, Fairlead__V1__Event **ret, struct err *err);
+MUST_USE int convert_why(const struct store_why *rows, size_t n, struct arena *a,
+    Fairlead__V1__WhyReason ***ret, struct err *err);
+void convert_counters(const uint64_t by_state[100], Fairlead__V1__Counters *ret);
+
+#endif

@@ -1,0 +1,18 @@
+/* heartbeat: every hub hears every heartbeat; one of them answers it, over the command path.
+ *
+ * The answer is a core publish on fl.live.<host> (Fl-Kind: heartbeat): a host that hears it knows
+ * that its command subscription works (L11).  Answers are made from rows, for all hosts heard in
+ * one go. */
+#ifndef HEARTBEAT_H
+#define HEARTBEAT_H
+
+#include "compiler.h"
+
+struct err;
+struct heartbeat_service;
+struct hub;
+
+MUST_USE int heartbeat_start(struct hub *h, struct heartbeat_service **ret, struct err *err);
+void heartbeat_stop(struct heartbeat_service *s); /* NULL is fine */
+
+#endif

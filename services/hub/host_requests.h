@@ -1,0 +1,14 @@
+/* host_requests: what a host asks: fl.req.<host>.hello and .sync (K1-K6, K11). */
+#ifndef HOST_REQUESTS_H
+#define HOST_REQUESTS_H
+
+#include "compiler.h"
+
+struct err;
+struct host_requests;
+struct hub;
+
+MUST_USE int host_requests_start(struct hub *h, struct host_requests **ret, struct err *err);
+void host_requests_stop(struct host_requests *s); /* NULL is fine */
+
+#endif

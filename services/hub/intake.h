@@ -1,0 +1,19 @@
+/* intake: reports from FL_REPORTS into Postgres (K14, K18).
+ *
+ * A fetch thread decodes and folds one batch ahead of the commit thread, which joins a batch in one
+ * statement; messages are acknowledged only after that commit, by a third thread.  Several hubs
+ * pull the same durable. */
+#ifndef INTAKE_H
+#define INTAKE_H
+
+#include "compiler.h"
+
+struct err;
+struct hub;
+struct intake;
+
+MUST_USE int intake_start(struct hub *h, struct intake **ret, struct err *err);
+/* What was fetched is committed and acknowledged first.  NULL is fine. */
+void intake_stop(struct intake *s);
+
+#endif

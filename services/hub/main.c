@@ -1,0 +1,288 @@
+/* main: options of the hub, the order in which its concerns start and stop. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "bus.h"
+#include "crash.h"
+#include "err.h"
+#include "health.h"
+#include "heartbeat.h"
+#include "host_requests.h"
+#include "hub.h"
+#include "hub_metrics.h"
+#include "intake.h"
+#include "liveness.h"
+#include "log.h"
+#include "metrics.h"
+#include "options.h"
+#include "service.h"
+#include "store.h"
+#include "streams.h"
+#include "subjects.h"
+
+#define WAIT_MS 1000
+#define HOSTS_MAX 200000
+
+static const struct option_row option_rows[] = {
+    {"nats_servers", OPTION_STRING, "nats://127.0.0.1:4222", OPTION_PLAIN, 0, 0,
+	"comma separated urls of the bus"},
+    {"nats_user", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "user on the bus"},
+    {"nats_password", OPTION_STRING, NULL, OPTION_SECRET, 0, 0, "password on the bus"},
+    {"nats_creds", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "credentials file for the bus"},
+    {"nats_ca", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "CA file of the bus's TLS"},
+    {"prefix", OPTION_STRING, SUBJECT_PREFIX_DEFAULT, OPTION_PLAIN, 0, 0,
+	"first token of all subjects"},
+    {"database_url", OPTION_STRING, "postgresql:///fairlead", OPTION_SECRET, 0, 0,
+	"libpq connection string or uri"},
+    {"database_role", OPTION_STRING, "fairlead_hub", OPTION_PLAIN, 0, 0,
+	"role taken after connecting; empty for none"},
+    {"replicas", OPTION_INT, "0", OPTION_PLAIN, 0, 5,
+	"replicas of streams; 0: as the cluster allows"},
+    {"api_workers", OPTION_INT, "4", OPTION_PLAIN, 1, HUB_API_WORKERS_MAX,
+	"threads that answer the API"},
+    {"host_workers", OPTION_INT, "2", OPTION_PLAIN, 1, 16, "threads that answer hello and sync"},
+    {"report_batch", OPTION_INT, "1024", OPTION_PLAIN, 1, 8192, "executor reports per transaction"},
+    {"liveness_flush", OPTION_DURATION_MS, "30s", OPTION_PLAIN, 100, 600000,
+	"how often heartbeats are written to Postgres"},
+    {"heartbeat_interval", OPTION_DURATION_MS, "5s", OPTION_PLAIN, 100, 60000,
+	"what hosts are told"},
+    {NULL, OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, NULL},
+};
+
+static const struct crash_row crash_rows[] = {
+    {"hub.session_create.before_commit", "a create was checked, nothing is written"},
+    {"hub.session_create.after_commit", "a create is committed, nobody was told"},
+    {"hub.session_close.after_commit", "a close is committed, nobody was told"},
+    {"hub.executor_stop.after_commit", "a stop is committed, nobody was told"},
+    {"hub.api.before_answer", "a request was carried out, the answer is not sent"},
+    {"hub.hello.after_commit", "a hello is committed, the host has no answer"},
+    {"hub.report.before_commit", "a batch of reports was fetched, nothing is written"},
+    {"hub.report.after_commit", "a batch is committed, not acknowledged"},
+    {"hub.report.before_ack", "a batch is committed, the first message is not acknowledged"},
+    {"hub.report.after_ack", "a batch is acknowledged"},
+    {NULL, NULL},
+};
+
+struct hub_process {
+	struct hub hub;
+	struct service_context *context;
+	struct store *probe_store; /* readiness asks on a connection of its own */
+	struct api_service *api;
+	struct heartbeat_service *heartbeat;
+	struct host_requests *host_requests;
+	struct intake *intake;
+};
+
+static void
+settings_read(struct hub *h, const struct service_context *c)
+{
+	const struct options *o = c->options;
+
+	h->settings = (struct hub_settings){.instance = c->instance,
+	    .prefix = options_string(o, "prefix"),
+	    .database_url = options_string(o, "database_url"),
+	    .database_role = options_string(o, "database_role"),
+	    .api_workers = (unsigned)options_int(o, "api_workers"),
+	    .host_workers = (unsigned)options_int(o, "host_workers"),
+	    .report_batch = (unsigned)options_int(o, "report_batch"),
+	    .liveness_flush_ms = options_int(o, "liveness_flush"),
+	    .heartbeat_interval_ms = (uint32_t)options_int(o, "heartbeat_interval")};
+}
+
+static const char *
+option_or_null(const struct options *o, const char *name)
+{
+	return options_is_set(o, name) ? options_string(o, name) : NULL;
+}
+
+static void
+bus_state_changed(void *arg, enum bus_state state, const char *why)
+{
+	static const char *const texts[] = {[BUS_CONNECTING] = "connecting",
+	    [BUS_CONNECTED] = "connected",
+	    [BUS_DISCONNECTED] = "disconnected",
+	    [BUS_CLOSED] = "closed"};
+
+	log_info("bus.state", LOG_STR("connection", arg), LOG_STR("state", texts[state]),
+	    LOG_STR("why", why ? why : ""));
+}
+
+static int
+bus_open(const struct service_context *c, const char *connection, bool lazy_flush, struct bus **ret,
+    struct err *err)
+{
+	char name[96];
+	struct bus_options o = {.servers = options_string(c->options, "nats_servers"),
+	    .name = name,
+	    .user = option_or_null(c->options, "nats_user"),
+	    .password = option_or_null(c->options, "nats_password"),
+	    .creds_file = option_or_null(c->options, "nats_creds"),
+	    .tls_ca_file = option_or_null(c->options, "nats_ca"),
+	    .lazy_flush = lazy_flush,
+	    .on_state = bus_state_changed,
+	    .arg = (void *)(uintptr_t)connection};
+
+	snprintf(name, sizeof(name), "fairlead-hub/%s/%s", c->instance, connection);
+	return bus_nats_new(&o, ret, err);
+}
+
+/* Away: say so and wait.  Refused (password, permission): refuse to run, naming it. */
+static int
+wait_for_bus(struct service_context *c, struct bus *b, struct err *err)
+{
+	while (bus_wait_connected(b, WAIT_MS, err) != 0) {
+		if (err->kind == ERR_DENIED || err->kind == ERR_INVALID)
+			return err_wrap(err, "nats_servers");
+		log_warn("bus.waiting", LOG_ERR(err));
+		if (service_stopping(c))
+			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for the bus");
+	}
+	return 0;
+}
+
+static int
+wait_for_schema(struct service_context *c, struct store *s, struct err *err)
+{
+	unsigned version;
+
+	while (store_schema_check(s, &version, err) != 0) {
+		if (err->kind != ERR_UNAVAILABLE && err->kind != ERR_TIMEOUT)
+			return err_wrap(err, "database_url");
+		log_warn("postgres.waiting", LOG_ERR(err));
+		if (!service_wait(c, WAIT_MS))
+			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for Postgres");
+	}
+	return 0;
+}
+
+static int
+wait_for_streams(struct service_context *c, struct hub *h, struct err *err)
+{
+	int replicas = (int)options_int(c->options, "replicas");
+
+	while (streams_ensure(h->bus, h->settings.prefix, replicas, err) != 0) {
+		if (err->kind == ERR_CONFLICT || err->kind == ERR_DENIED ||
+		    err->kind == ERR_INVALID)
+			return err_wrap(err, "streams");
+		log_warn("streams.waiting", LOG_ERR(err));
+		if (!service_wait(c, WAIT_MS))
+			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for JetStream");
+	}
+	return 0;
+}
+
+static int
+probe_bus(void *arg, struct err *err)
+{
+	const struct hub_process *p = arg;
+
+	if (bus_state(p->hub.bus) == BUS_CONNECTED && bus_state(p->hub.intake_bus) == BUS_CONNECTED)
+		return 0;
+	return err_set(err, ERR_UNAVAILABLE, "not connected to the bus");
+}
+
+static int
+probe_store(void *arg, struct err *err)
+{
+	const struct hub_process *p = arg;
+	int64_t now_us;
+
+	return store_ping(p->probe_store, &now_us, err);
+}
+
+static void
+hub_stop(void *state)
+{
+	struct hub_process *p = state;
+
+	if (!p)
+		return;
+	api_stop(p->api);
+	host_requests_stop(p->host_requests);
+	heartbeat_stop(p->heartbeat);
+	intake_stop(p->intake);
+	bus_free(p->hub.intake_bus);
+	bus_free(p->hub.bus);
+	store_free(p->probe_store);
+	liveness_free(p->hub.liveness);
+	hub_metrics_free(p->hub.metrics);
+	free(p);
+}
+
+static int
+connect_all(struct hub_process *p, struct service_context *c, struct err *err)
+{
+	struct hub *h = &p->hub;
+
+	if (bus_open(c, "main", false, &h->bus, err) != 0 ||
+	    bus_open(c, "intake", true, &h->intake_bus, err) != 0 ||
+	    hub_store_new(h, "probe", &p->probe_store, err) != 0)
+		return -1;
+	if (health_add_probe(c->health, "nats", probe_bus, p, err) != 0 ||
+	    health_add_probe(c->health, "postgres", probe_store, p, err) != 0)
+		return -1;
+	if (wait_for_bus(c, h->bus, err) != 0 || wait_for_bus(c, h->intake_bus, err) != 0 ||
+	    wait_for_schema(c, p->probe_store, err) != 0 || wait_for_streams(c, h, err) != 0)
+		return -1;
+	return 0;
+}
+
+static int
+hub_start(struct service_context *c, void **ret_state, struct err *err)
+{
+	struct hub_process *p = calloc(1, sizeof(*p));
+	struct hub *h;
+
+	if (!p)
+		return err_set(err, ERR_INTERNAL, "no memory");
+	h = &p->hub;
+	p->context = c;
+	settings_read(h, c);
+	h->liveness = liveness_new(HOSTS_MAX);
+	h->metrics = hub_metrics_new(c->metrics);
+	if (!h->liveness || !h->metrics) {
+		hub_stop(p);
+		return err_set(err, ERR_INTERNAL, "no memory");
+	}
+	if (connect_all(p, c, err) != 0 || intake_start(h, &p->intake, err) != 0 ||
+	    heartbeat_start(h, &p->heartbeat, err) != 0 ||
+	    host_requests_start(h, &p->host_requests, err) != 0 ||
+	    api_start(h, &p->api, err) != 0) {
+		health_stop(c->health);
+		hub_stop(p);
+		return -1;
+	}
+	log_info("hub.ready", LOG_STR("prefix", h->settings.prefix));
+	*ret_state = p;
+	return 0;
+}
+
+/* In the order of the flow: first nobody can ask, then what was fetched is committed. */
+static int
+hub_drain(void *state, int timeout_ms, struct err *err)
+{
+	struct hub_process *p = state;
+
+	api_stop(TAKE(p->api));
+	host_requests_stop(TAKE(p->host_requests));
+	heartbeat_stop(TAKE(p->heartbeat));
+	intake_stop(TAKE(p->intake));
+	return bus_flush(p->hub.bus, timeout_ms, err);
+}
+
+static const struct service hub_service = {.name = "hub",
+    .summary = "turns bus traffic into executor and session state in Postgres, and answers the API",
+    .http_listen = "",
+    .options = option_rows,
+    .crash_points = crash_rows,
+    .start = hub_start,
+    .drain = hub_drain,
+    .stop = hub_stop};
+
+int
+main(int argc, char **argv)
+{
+	return service_main(&hub_service, argc, argv);
+}
