@@ -149,6 +149,14 @@ answer(void *arg, struct MHD_Connection *connection, const char *url, const char
 	return reply_text(connection, MHD_HTTP_NOT_FOUND, "/metrics, /healthz or /readyz\n");
 }
 
+static bool
+is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits >= 1 && digits <= 5 && !text[digits] && atoi(text) <= 65535;
+}
+
 /* "address:port" as a list from getaddrinfo. */
 static int
 resolve(const char *listen, struct addrinfo **ret_list, struct err *err)
@@ -158,7 +166,7 @@ resolve(const char *listen, struct addrinfo **ret_list, struct err *err)
 	const char *colon = strrchr(listen, ':');
 	char host[128];
 
-	if (!colon || !colon[1] || strlen(listen) >= sizeof(host))
+	if (!colon || !is_port(colon + 1) || strlen(listen) >= sizeof(host))
 		return err_set(err, ERR_INVALID, "\"%.80s\" is not address:port", listen);
 	size_t length = (size_t)(colon - listen);
 	const char *start = listen;
@@ -192,8 +200,7 @@ listen_on(struct health *h, const char *listen, struct err *err)
 	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR,
 	    list->ai_addr, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SECONDS_MAX,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES_MAX,
-	    MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES_MAX, MHD_OPTION_END);
 	int reason = errno;
 	freeaddrinfo(list);
 	if (!h->daemon)
