@@ -20,7 +20,7 @@
 #include "version.h"
 
 /* After the drain a service has this long to free what it holds, then it is ended. */
-#define STOP_SECONDS_MAX 10
+#define STOP_SECONDS_MAX 5
 #define OPTIONS_MAX 128
 
 extern char **environ;
@@ -377,13 +377,16 @@ wait_for_end(struct run *run)
 	pthread_mutex_unlock(&run->lock);
 }
 
+/* -1 with *err set when service_fail was called; otherwise *err is left alone. */
 static int
 failure_of(struct run *run, struct err *err)
 {
 	pthread_mutex_lock(&run->lock);
-	*err = run->failure;
+	bool failed = run->failure.kind != ERR_NONE;
+	if (failed)
+		*err = run->failure;
 	pthread_mutex_unlock(&run->lock);
-	return err->kind == ERR_NONE ? 0 : -1;
+	return failed ? -1 : 0;
 }
 
 /* Start, wait, drain, stop; the health server answers until the drain is over. */
