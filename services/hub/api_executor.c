@@ -130,9 +130,10 @@ handle_executor_stop(
 	return convert_executor(&row, false, api->arena, &ret->executor, err);
 }
 
-static int
-logs_from_host(struct api *api, const struct store_executor *row, uint32_t bytes_max,
-    Fairlead__V1__LogTailAnswer **ret, struct err *err)
+/* NULL with *err set. */
+static Fairlead__V1__LogTailAnswer *
+logs_from_host(
+    struct api *api, const struct store_executor *row, uint32_t bytes_max, struct err *err)
 {
 	Fairlead__V1__LogTailRequest question = FAIRLEAD__V1__LOG_TAIL_REQUEST__INIT;
 	char subject[SUBJECT_BYTES], channel[ID_HEX_BYTES];
@@ -146,11 +147,12 @@ logs_from_host(struct api *api, const struct store_executor *row, uint32_t bytes
 	m.subject = subject_build(subject, api->hub->settings.prefix, SUBJECT_IO_CTL, row->host_id,
 	    id_to_hex(&channel_id, channel));
 	if (courier_request(api->hub->bus, &m, LOGS_TIMEOUT_MS,
-		&fairlead__v1__log_tail_answer__descriptor, api->arena, &answer, err) != 0)
-		return err_wrap(err, "ask host %s for the output of %s/%u", row->host_id,
-		    row->session, row->index);
-	*ret = (Fairlead__V1__LogTailAnswer *)answer;
-	return 0;
+		&fairlead__v1__log_tail_answer__descriptor, api->arena, &answer, err) != 0) {
+		err_wrap(err, "ask host %s for the output of %s/%u", row->host_id, row->session,
+		    row->index);
+		return NULL;
+	}
+	return (Fairlead__V1__LogTailAnswer *)answer;
 }
 
 int
@@ -160,7 +162,7 @@ handle_executor_logs(
 	const Fairlead__V1__ExecutorLogsRequest *q =
 	    (const Fairlead__V1__ExecutorLogsRequest *)request;
 	Fairlead__V1__ExecutorLogsAnswer *ret = (Fairlead__V1__ExecutorLogsAnswer *)answer;
-	Fairlead__V1__LogTailAnswer *tail = NULL;
+	Fairlead__V1__LogTailAnswer *tail;
 	struct store_executor row;
 
 	if (q->bytes_max > LOGS_BYTES_MAX)
@@ -171,8 +173,8 @@ handle_executor_logs(
 	if (!*row.host_id)
 		return err_set(err, ERR_NOT_FOUND, "%s/%u was not placed on a host yet",
 		    row.session, row.index);
-	if (logs_from_host(api, &row, q->bytes_max ? q->bytes_max : LOGS_BYTES_MAX, &tail, err) !=
-	    0)
+	tail = logs_from_host(api, &row, q->bytes_max ? q->bytes_max : LOGS_BYTES_MAX, err);
+	if (!tail)
 		return -1;
 	if (tail->error)
 		return err_set(err, err_kind_from_name(tail->error->kind), "host %s: %s",
