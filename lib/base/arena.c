@@ -25,8 +25,6 @@ struct arena {
 static struct block *
 block_new(size_t size)
 {
-	if (size > SIZE_MAX - sizeof(struct block))
-		return NULL;
 	struct block *b = malloc(sizeof(*b) + size);
 
 	if (b) {
@@ -108,7 +106,8 @@ arena_alloc(struct arena *a, size_t size)
 {
 	const size_t align = alignof(max_align_t);
 
-	if (size > SIZE_MAX - align)
+	/* No object is larger than a difference of pointers; and the rounding cannot overflow. */
+	if (size > PTRDIFF_MAX - align)
 		return NULL;
 	/* An empty object still has an address of its own. */
 	size_t need = size == 0 ? align : (size + align - 1) / align * align;

@@ -64,21 +64,20 @@ mailbox_free(struct mailbox *m)
 static void
 raise_fd(struct mailbox *m)
 {
-	const uint64_t one = 1;
-	ssize_t n = write(m->fd, &one, sizeof(one));
+	int failed = eventfd_write(m->fd, 1);
 
-	assert(n == (ssize_t)sizeof(one));
-	(void)n;
+	assert(!failed);
+	(void)failed;
 }
 
 static void
 lower_fd(struct mailbox *m)
 {
-	uint64_t count;
-	ssize_t n = read(m->fd, &count, sizeof(count));
+	eventfd_t count;
+	int failed = eventfd_read(m->fd, &count);
 
-	assert(n == (ssize_t)sizeof(count));
-	(void)n;
+	assert(!failed);
+	(void)failed;
 }
 
 static struct timespec

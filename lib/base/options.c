@@ -107,7 +107,7 @@ static int
 assign(struct options *o, size_t i, const char *text, enum options_rank rank, struct err *err)
 {
 	struct options_value *value = &o->values[i];
-	int64_t number;
+	int64_t number = 0;
 
 	if (parse_value(&o->rows[i], text, &number, err) < 0) {
 		/* A secret must not reach a log by way of its error. */

@@ -32,6 +32,15 @@ set_config_path(struct options *o, const char *path, struct err *err)
 	return 0;
 }
 
+/* ASCII only, whatever the locale. */
+static void
+copy_lower_case(char *to, const char *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] - 'A' + 'a') : from[i];
+	to[n] = '\0';
+}
+
 static int
 load_variable(struct options *o, const char *variable, struct err *err)
 {
@@ -47,9 +56,7 @@ load_variable(struct options *o, const char *variable, struct err *err)
 	length -= strlen(o->prefix);
 	if (length >= sizeof(name))
 		return err_set(err, ERR_INVALID, "%s: unknown option", where);
-	for (size_t i = 0; i < length; i++)
-		name[i] = (char)tolower((unsigned char)variable[strlen(o->prefix) + i]);
-	name[length] = '\0';
+	copy_lower_case(name, variable + strlen(o->prefix), length);
 	if (strcmp(name, "config") == 0)
 		return set_config_path(o, equals + 1, err);
 	return options_put(o, name, equals + 1, where, RANK_ENVIRONMENT, err);

@@ -94,6 +94,13 @@ print_cell(const char *text, FILE *out)
 	}
 }
 
+static void
+print_upper_case(const char *text, FILE *out)
+{
+	for (; *text; text++)
+		fputc(*text >= 'a' && *text <= 'z' ? *text - 'a' + 'A' : *text, out);
+}
+
 void
 options_print_markdown(const struct options *o, FILE *out)
 {
@@ -105,8 +112,7 @@ options_print_markdown(const struct options *o, FILE *out)
 		const struct option_row *row = &o->rows[i];
 		flag_name(row->name, flag);
 		fprintf(out, "| `%s` | `--%s` | `%s", row->name, flag, o->prefix);
-		for (const char *c = row->name; *c; c++)
-			fputc(toupper((unsigned char)*c), out);
+		print_upper_case(row->name, out);
 		fprintf(out, "` | %s | ", type_names[row->type]);
 		if (row->flags & OPTION_REQUIRED)
 			fputs("required", out);

@@ -193,6 +193,7 @@ listen_on(struct health *h, const char *listen, struct err *err)
 
 	if (resolve(listen, &list, err) < 0)
 		return -1;
+	assert(list);
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
 	if (list->ai_family == AF_INET6)
 		flags |= MHD_USE_IPv6;

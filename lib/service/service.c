@@ -17,6 +17,7 @@
 #include "health.h"
 #include "log.h"
 #include "metrics.h"
+#include "question.h"
 #include "version.h"
 
 /* After the drain a service has this long to free what it holds, then it is ended. */
@@ -80,68 +81,6 @@ merge_options(const struct service *service, struct option_row rows[OPTIONS_MAX]
 		rows[n++] = *own;
 	}
 	rows[n] = (struct option_row){0};
-}
-
-/* ---- questions that are answered without starting ---- */
-
-static void
-print_crash_points(const struct service *service)
-{
-	const struct crash_row *row = service->crash_points;
-
-	if (!crash_points_present())
-		fprintf(stderr, "crash points are not compiled into this program\n");
-	for (; row && row->name; row++)
-		printf("%-40s %s\n", row->name, row->help);
-}
-
-static void
-print_help(const struct service *service, const struct options *options, const char *program)
-{
-	options_print_help(options, program, service->summary, stdout);
-	printf("\nQuestions, answered on standard output:\n"
-	       "  --help, --version, --print-config, --print-config-markdown,"
-	       " --list-crash-points\n");
-}
-
-/* Takes the questions out of argv.  NULL when there is none. */
-static const char *
-take_question(int *argc, char **argv)
-{
-	static const char *const questions[] = {"--help", "--version", "--print-config",
-	    "--print-config-markdown", "--list-crash-points"};
-	const char *found = NULL;
-	int n = 1;
-
-	for (int i = 1; i < *argc; i++) {
-		bool taken = false;
-		for (size_t k = 0; k < COUNT_OF(questions); k++)
-			taken |= strcmp(argv[i], questions[k]) == 0;
-		if (taken)
-			found = argv[i];
-		else
-			argv[n++] = argv[i];
-	}
-	*argc = n;
-	return found;
-}
-
-/* True when the question needed no valid configuration. */
-static bool
-answer_at_once(const struct service *service, const struct options *options, const char *question,
-    const char *program)
-{
-	if (strcmp(question, "--help") == 0)
-		print_help(service, options, program);
-	else if (strcmp(question, "--version") == 0)
-		printf("%s %s\n", program, FAIRLEAD_VERSION);
-	else if (strcmp(question, "--print-config-markdown") == 0)
-		options_print_markdown(options, stdout);
-	else if (strcmp(question, "--list-crash-points") == 0)
-		print_crash_points(service);
-	else
-		return false;
-	return true;
 }
 
 /* ---- settings ---- */
@@ -469,10 +408,10 @@ refuse(const char *program, const struct err *err)
 static int
 execute(struct run *run, int argc, char **argv, const char *program)
 {
-	const char *question = take_question(&argc, argv);
+	const char *question = question_take(&argc, argv);
 	struct err err = {0};
 
-	if (question && answer_at_once(run->service, run->options, question, program))
+	if (question && question_answer(run->service, run->options, question, program))
 		return 0;
 	if (load(run, argc, argv, &err) < 0)
 		return refuse(program, &err);
@@ -488,6 +427,14 @@ execute(struct run *run, int argc, char **argv, const char *program)
 	return 0;
 }
 
+static void
+upper_case(char *text)
+{
+	for (; *text; text++)
+		if (*text >= 'a' && *text <= 'z')
+			*text = (char)(*text - 'a' + 'A');
+}
+
 int
 service_main(const struct service *service, int argc, char **argv)
 {
@@ -498,8 +445,7 @@ service_main(const struct service *service, int argc, char **argv)
 
 	snprintf(program, sizeof(program), "fairlead-%s", service->name);
 	snprintf(prefix, sizeof(prefix), "FAIRLEAD_%s", service->name);
-	for (char *c = prefix; *c; c++)
-		*c = (char)toupper((unsigned char)*c);
+	upper_case(prefix);
 	merge_options(service, rows);
 	run.options = options_new(prefix, rows);
 	if (!run.options) {
