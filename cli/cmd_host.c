@@ -1,0 +1,231 @@
+/* cmd_host: host ls, show, rm, cordon, uncordon. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arena.h"
+#include "args.h"
+#include "cli.h"
+#include "clock.h"
+#include "output.h"
+
+#include "fairlead/v1/api.pb-c.h"
+
+struct host_input {
+	struct args args;
+	const char *pool, *selector, *reason;
+	bool all, confirm;
+};
+
+static error_t
+take(int key, char *value, void *arg)
+{
+	struct host_input *in = arg;
+
+	switch (key) {
+	case 'p':
+		in->pool = value;
+		return 0;
+	case 'l':
+		in->selector = value;
+		return 0;
+	case 'r':
+		in->reason = value;
+		return 0;
+	case 'a':
+		in->all = true;
+		return 0;
+	case 'c':
+		in->confirm = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void
+host_row(struct table *t, const Fairlead__V1__Host *h)
+{
+	char executors[16], cpu[64], memory[64], age[32], a[32], b[32], rtt[32];
+
+	snprintf(executors, sizeof(executors), "%u", h->executors);
+	snprintf(cpu, sizeof(cpu), "%u/%um", h->used ? h->used->cpu_millis : 0,
+	    h->capacity ? h->capacity->cpu_millis : 0);
+	snprintf(memory, sizeof(memory), "%s/%s",
+	    output_bytes(h->used ? h->used->memory_bytes : 0, a, sizeof(a)),
+	    output_bytes(h->capacity ? h->capacity->memory_bytes : 0, b, sizeof(b)));
+	snprintf(age, sizeof(age), "%.1fs", (double)h->heartbeat_age_ms / 1e3);
+	table_row(
+	    t, (const char *[]){h->host_id, output_host_state(h->state), h->pool,
+		   h->cordoned && h->cordoned->set ? "cordoned"
+						   : (h->overcommitted ? "overcommitted" : ""),
+		   executors, cpu, memory, h->last_heartbeat_us ? age : "-",
+		   h->rtt_us ? output_took(h->rtt_us, rtt, sizeof(rtt)) : "-", h->server,
+		   h->agent_version});
+}
+
+int
+cmd_host_ls(struct cli *c, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+	    {"pool", 'p', "POOL", 0, "hosts of one pool", 0},
+	    {"selector", 'l', "EXPR", 0, "hosts whose labels match", 0},
+	    {"all", 'a', NULL, 0, "retired ones too", 0},
+	    {0},
+	};
+	static const char *const columns[] = {"HOST", "STATE", "POOL", "FLAGS", "EXECUTORS", "CPU",
+	    "MEMORY", "HEARD", "RTT", "SERVER", "VERSION", NULL};
+	struct host_input in = {.args = {.usage = ""}};
+	Fairlead__V1__HostListRequest q = FAIRLEAD__V1__HOST_LIST_REQUEST__INIT;
+	Fairlead__V1__HostListAnswer *a;
+	struct table *t = NULL;
+	struct err err = {0};
+
+	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
+		return CLI_EXIT_USAGE;
+	q.pool = (char *)(uintptr_t)(in.pool ? in.pool : "");
+	q.selector = (char *)(uintptr_t)(in.selector ? in.selector : "");
+	q.all = in.all;
+	q.limit = 1000;
+	do {
+		ProtobufCMessage *m;
+
+		if (cli_call(c, "host", "list", &q.base,
+			&fairlead__v1__host_list_answer__descriptor, &m, &err) != 0)
+			return cli_fail(&err);
+		a = (Fairlead__V1__HostListAnswer *)m;
+		if (c->output == CLI_JSON) {
+			if (cli_print_json(c, m) != 0)
+				return CLI_EXIT_FAILED;
+		} else {
+			if (!t)
+				t = table_new(columns);
+			for (size_t i = 0; i < a->n_hosts; i++)
+				host_row(t, a->hosts[i]);
+		}
+		q.after = a->next;
+	} while (*q.after);
+	table_print_free(t);
+	return 0;
+}
+
+static void
+host_print(const Fairlead__V1__Host *h)
+{
+	char a[32], b[32], when[40];
+
+	printf("host        %s\nstate       %s\npool        %s\n", h->host_id,
+	    output_host_state(h->state), h->pool);
+	if (h->cordoned && h->cordoned->set)
+		printf("cordoned    by %s: %s\n", h->cordoned->author, h->cordoned->reason);
+	if (h->overcommitted)
+		printf("overcommitted: reservations exceed what the host now has; nothing new is "
+		       "placed\n");
+	printf("epoch       %" PRIu64 "\nhost_seq    %" PRIu64 " (journaled up to %" PRIu64 ")\n",
+	    h->epoch, h->host_seq, h->contiguous_seq);
+	printf("heartbeat   %.1f s ago, round trip %.3f ms, server %s\n",
+	    (double)h->heartbeat_age_ms / 1e3, (double)h->rtt_us / 1e3, h->server);
+	printf("agent       %s, protocol %u, %s, kernel %s, boot %s\n", h->agent_version,
+	    h->protocol_revision, h->arch, h->kernel, h->boot_id);
+	if (h->capacity && h->used)
+		printf("cpu         %u of %um reserved\nmemory      %s of %s reserved\nslots       "
+		       "%u of %u\n",
+		    h->used->cpu_millis, h->capacity->cpu_millis,
+		    output_bytes(h->used->memory_bytes, a, sizeof(a)),
+		    output_bytes(h->capacity->memory_bytes, b, sizeof(b)), h->used->slots,
+		    h->capacity->slots);
+	printf("executors   %u\n", h->executors);
+	for (size_t i = 0; i < h->n_labels; i++)
+		printf("label       %s=%s\n", h->labels[i]->key, h->labels[i]->value);
+	for (size_t i = 0; i < h->n_drivers; i++)
+		printf("driver      %s: %s%s%s\n", h->drivers[i]->name,
+		    h->drivers[i]->usable ? "usable" : "unusable",
+		    *h->drivers[i]->detail ? ", " : "", h->drivers[i]->detail);
+	printf("first seen  %s\n", clock_format(h->first_seen_us, when, sizeof(when)));
+}
+
+int
+cmd_host_show(struct cli *c, int argc, char **argv)
+{
+	struct args args = {.usage = "HOST", .min = 1, .max = 1};
+	Fairlead__V1__HostGetRequest q = FAIRLEAD__V1__HOST_GET_REQUEST__INIT;
+	struct err err = {0};
+	ProtobufCMessage *m;
+
+	if (args_parse(c, argc, argv, &args, NULL, NULL, NULL) != 0)
+		return CLI_EXIT_USAGE;
+	q.host_id = args.words[0];
+	if (cli_call(c, "host", "get", &q.base, &fairlead__v1__host_get_answer__descriptor, &m,
+		&err) != 0)
+		return cli_fail(&err);
+	if (c->output == CLI_JSON)
+		return cli_print_json(c, m);
+	host_print(((Fairlead__V1__HostGetAnswer *)m)->host);
+	return 0;
+}
+
+int
+cmd_host_rm(struct cli *c, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+	    {"confirm", 'c', NULL, 0, "even while executors are on it: they end lost", 0}, {0}};
+	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
+	Fairlead__V1__HostRmRequest q = FAIRLEAD__V1__HOST_RM_REQUEST__INIT;
+	struct err err = {0};
+	ProtobufCMessage *m;
+
+	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
+		return CLI_EXIT_USAGE;
+	q.host_id = in.args.words[0];
+	q.confirm = in.confirm;
+	if (cli_call(
+		c, "host", "rm", &q.base, &fairlead__v1__host_rm_answer__descriptor, &m, &err) != 0)
+		return cli_fail(&err);
+	if (c->output == CLI_JSON)
+		return cli_print_json(c, m);
+	printf("host %s retired\n", q.host_id);
+	return 0;
+}
+
+int
+cmd_host_cordon(struct cli *c, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+	    {"reason", 'r', "TEXT", 0, "shown to everybody who looks", 0}, {0}};
+	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
+	Fairlead__V1__HostCordonRequest q = FAIRLEAD__V1__HOST_CORDON_REQUEST__INIT;
+	struct err err = {0};
+	ProtobufCMessage *m;
+
+	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
+		return CLI_EXIT_USAGE;
+	q.host_id = in.args.words[0];
+	q.reason = (char *)(uintptr_t)(in.reason ? in.reason : "");
+	if (cli_call(c, "host", "cordon", &q.base, &fairlead__v1__host_cordon_answer__descriptor,
+		&m, &err) != 0)
+		return cli_fail(&err);
+	if (c->output == CLI_JSON)
+		return cli_print_json(c, m);
+	printf("host %s cordoned: no new placements\n", q.host_id);
+	return 0;
+}
+
+int
+cmd_host_uncordon(struct cli *c, int argc, char **argv)
+{
+	struct args args = {.usage = "HOST", .min = 1, .max = 1};
+	Fairlead__V1__HostUncordonRequest q = FAIRLEAD__V1__HOST_UNCORDON_REQUEST__INIT;
+	struct err err = {0};
+	ProtobufCMessage *m;
+
+	if (args_parse(c, argc, argv, &args, NULL, NULL, NULL) != 0)
+		return CLI_EXIT_USAGE;
+	q.host_id = args.words[0];
+	if (cli_call(c, "host", "uncordon", &q.base,
+		&fairlead__v1__host_uncordon_answer__descriptor, &m, &err) != 0)
+		return cli_fail(&err);
+	if (c->output == CLI_JSON)
+		return cli_print_json(c, m);
+	printf("host %s takes placements again\n", q.host_id);
+	return 0;
+}
