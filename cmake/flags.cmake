@@ -22,6 +22,9 @@ if(FL_CRASH_POINTS)
 endif()
 
 option(FL_FUZZ "build libFuzzer entries instead of corpus replays (clang)" OFF)
+if(FL_FUZZ)
+	add_compile_options(-fsanitize=fuzzer-no-link) # coverage of everything that is called
+endif()
 
 # Assertions guard programmer errors in every build: NDEBUG is never defined.
 string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")

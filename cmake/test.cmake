@@ -24,3 +24,42 @@ function(tests_in layer name)
 		set_tests_properties(${layer}.${name}.${stem} PROPERTIES LABELS ${layer} TIMEOUT ${arg_TIMEOUT})
 	endforeach()
 endfunction()
+
+# tests_layer(<layer> [TIMEOUT seconds] [MODULES ...]): tests_in for every directory of the layer.
+function(tests_layer layer)
+	file(GLOB directories CONFIGURE_DEPENDS LIST_DIRECTORIES true RELATIVE
+		"${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}/*")
+	foreach(directory IN LISTS directories)
+		if(IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/${directory}")
+			tests_in(${layer} ${directory} ${ARGN})
+		endif()
+	endforeach()
+endfunction()
+
+# fuzz_layer(): every <module>/fuzz_X.c defines LLVMFuzzerTestOneInput.  With FL_FUZZ it is a
+# libFuzzer program; otherwise it replays the files of <module>/corpus/X as a test, and an empty
+# input, and what can be made from each file by cutting it short.
+function(fuzz_layer)
+	file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}"
+		"${CMAKE_CURRENT_SOURCE_DIR}/*/fuzz_*.c")
+	foreach(source IN LISTS sources)
+		get_filename_component(name "${source}" DIRECTORY)
+		get_filename_component(stem "${source}" NAME_WE)
+		string(REGEX REPLACE "^fuzz_" "" stem "${stem}")
+		set(target "fuzz_${name}_${stem}")
+		set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/${name}/corpus/${stem}")
+		if(FL_FUZZ)
+			add_executable(${target} "${source}")
+			target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+		else()
+			add_executable(${target} "${source}" "${CMAKE_CURRENT_SOURCE_DIR}/replay.c")
+			add_test(NAME fuzz.${name}.${stem} COMMAND ${target} "${corpus}")
+			set_tests_properties(fuzz.${name}.${stem} PROPERTIES LABELS fuzz TIMEOUT 60)
+		endif()
+		target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+		target_link_libraries(${target} PRIVATE fl_warnings fl_test_support fl_base)
+		if(TARGET fl_${name})
+			target_link_libraries(${target} PRIVATE fl_${name})
+		endif()
+	endforeach()
+endfunction()
