@@ -23,6 +23,7 @@ struct report {
 	int32_t exit_code, signal;
 	const char *reason, *detail; /* borrowed, never NULL */
 	int64_t starting_after_us, running_after_us, ended_after_us; /* 0: not reached */
+	uint32_t order; /* scratch of report_fold_batch */
 };
 
 /* Does n observe something newer than (state, incarnation)?  The w of K14. */
@@ -32,8 +33,9 @@ bool report_advances(enum executor_state state, uint32_t incarnation, const stru
  * first end, otherwise the higher (incarnation, rank); counters by maximum; earliest stage times. */
 void report_fold(struct report *a, const struct report *b);
 
-/* Sorts n reports by executor id (stable) and folds those of one executor and host.  Returns the
- * new n.  ret_origin, if not NULL, holds n indexes: for each input, which output it went into. */
+/* Sorts n reports by executor id (stable) and folds those of one executor, host and journal: a report
+ * of a superseded journal must not hide behind a living one (K2).  Returns the new n.  ret_origin, if
+ * not NULL, holds n indexes: for each input, which output it went into.  n < 2^32. */
 size_t report_fold_batch(struct report *reports, size_t n, size_t *ret_origin);
 
 #endif
