@@ -17,6 +17,7 @@
 #include "health.h"
 #include "log.h"
 #include "metrics.h"
+#include "process.h"
 #include "question.h"
 #include "version.h"
 
@@ -367,6 +368,7 @@ host(struct run *run, struct err *err)
 	    .options = run->options,
 	    .clock = clock_system(),
 	    .metrics = metrics};
+	process_metrics_add(metrics);
 	metric_set(metric_of(metrics_family(metrics, METRIC_GAUGE, "fairlead_build_info",
 				 "1, with the version as label", "version"),
 		       FAIRLEAD_VERSION),

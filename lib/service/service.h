@@ -42,7 +42,8 @@ struct service {
 
 	/* Connects, starts workers, returns.  It may wait for a dependency that is away with
 	 * service_wait, and should say so in the log each time.  0 with *ret_state set, or -1 with
-	 * *err set and nothing left behind: the process exits with the kind's code. */
+	 * *err set and nothing left behind: the process exits with the kind's code.  Before it
+	 * frees what a probe or a metric of its own looks at, it calls health_stop. */
 	int (*start)(struct service_context *context, void **ret_state, struct err *err);
 	/* Takes no new work and finishes what is in hand, within timeout_ms.  May be NULL. */
 	int (*drain)(void *state, int timeout_ms, struct err *err);

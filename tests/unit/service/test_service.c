@@ -276,7 +276,7 @@ a_signal_drains_stops_and_exits_with_0(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(signals); i++) {
 		struct child c;
-		char body[500];
+		char body[4000];
 		child_start(&c, ARGUMENTS((char *)"--drain-timeout=3s", (char *)"--instance=me"));
 		child_expect_started(&c);
 		assert_int_equal(test_http(c.port, "GET", "/readyz", body, sizeof(body)), 200);
