@@ -124,10 +124,6 @@ read_status(struct nats_pull *p, const struct bus_msg *m, int status, struct err
 
 	if (!text)
 		text = "";
-	if (status == 503) {
-		explain_silence(p, err);
-		return END_ERROR;
-	}
 	if (status == 404 || status == 408)
 		return END_EMPTY;
 	if (strcasestr(text, "consumer deleted")) {
@@ -187,6 +183,10 @@ collect(struct nats_pull *p, struct batch *batch, int64_t deadline_ms, struct er
 			if (end != END_TIMEOUT)
 				return end;
 			continue;
+		}
+		if (s == NATS_NO_RESPONDERS) { /* how libnats reports status 503 here */
+			explain_silence(p, err);
+			return END_ERROR;
 		}
 		if (s != NATS_TIMEOUT) {
 			nats_bus_error(err, s, "pull from", p->stream);
