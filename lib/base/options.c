@@ -18,8 +18,8 @@ options_new(const char *prefix, const struct option_row *rows)
 {
 	size_t n = 0;
 
-	while (rows[n].name)
-		n++;
+	for (; rows[n].name; n++)
+		assert(strcmp(rows[n].name, "config") != 0);
 	struct options *o = calloc(1, sizeof(*o) + n * sizeof(o->values[0]));
 	if (!o)
 		return NULL;

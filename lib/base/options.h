@@ -42,7 +42,8 @@ struct option_row {
 
 struct options;
 
-/* prefix: "FAIRLEAD_HUB".  rows end with a NULL name and must outlive the object. */
+/* prefix: "FAIRLEAD_HUB".  rows end with a NULL name and must outlive the object; the name
+ * "config" is taken. */
 struct options *options_new(const char *prefix, const struct option_row *rows);
 void options_free(struct options *o);
 DEFINE_CLEANUP(struct options *, options_free);

@@ -185,26 +185,46 @@ unquote(char *value, char **ret_value, const char *where, struct err *err)
 	return 0;
 }
 
+/* A key stands once in a file: of two values the reader would see one and get the other. */
 static int
-load_line(struct options *o, char *line, const char *where, struct err *err)
+check_single(const struct options *o, const char *key, int number, int *lines, const char *where,
+    struct err *err)
 {
-	char *key = trim(line), *value = NULL;
+	size_t i;
+	bool file;
+
+	if (!options_find(o, key, &i, &file))
+		return 0; /* options_put says so */
+	if (lines[i])
+		return err_field(err, ERR_INVALID, key, "%s: %s is set in line %d already", where,
+		    key, lines[i]);
+	lines[i] = number;
+	return 0;
+}
+
+/* lines: where each row was set before, 0 for not yet. */
+static int
+load_line(struct options *o, char *line, int number, int *lines, struct err *err)
+{
+	char where[160], *key = trim(line), *value = NULL;
 
 	if (*key == '\0' || *key == '#')
 		return 0;
+	snprintf(where, sizeof(where), "%.120s:%d", o->config, number);
 	char *colon = strchr(key, ':');
 	if (!colon)
 		return err_set(err, ERR_INVALID, "%s: not \"key: value\"", where);
 	*colon = '\0';
-	if (unquote(colon + 1, &value, where, err) < 0)
+	key = trim(key);
+	if (unquote(colon + 1, &value, where, err) < 0 ||
+	    check_single(o, key, number, lines, where, err) < 0)
 		return -1;
-	return options_put(o, trim(key), value, where, RANK_FILE, err);
+	return options_put(o, key, value, where, RANK_FILE, err);
 }
 
 static int
 load_config(struct options *o, struct err *err)
 {
-	char where[160];
 	int number = 0, result = 0;
 
 	if (!o->config)
@@ -212,13 +232,16 @@ load_config(struct options *o, struct err *err)
 	char *data = options_read_file(o->config, err);
 	if (!data)
 		return err_wrap(err, "configuration file");
+	int *lines = calloc(o->n + 1, sizeof(*lines));
+	if (!lines)
+		result = err_set(err, ERR_INTERNAL, "no memory");
 	for (char *line = data, *next; line && result == 0; line = next) {
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		snprintf(where, sizeof(where), "%.120s:%d", o->config, ++number);
-		result = load_line(o, line, where, err);
+		result = load_line(o, line, ++number, lines, err);
 	}
+	free(lines);
 	free(data);
 	return result;
 }
