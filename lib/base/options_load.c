@@ -233,8 +233,10 @@ load_config(struct options *o, struct err *err)
 	if (!data)
 		return err_wrap(err, "configuration file");
 	int *lines = calloc(o->n + 1, sizeof(*lines));
-	if (!lines)
-		result = err_set(err, ERR_INTERNAL, "no memory");
+	if (!lines) {
+		free(data);
+		return err_set(err, ERR_INTERNAL, "no memory");
+	}
 	for (char *line = data, *next; line && result == 0; line = next) {
 		next = strchr(line, '\n');
 		if (next)
