@@ -27,7 +27,7 @@ struct wire_headers {
 
 /* Kind ("command", "report", "hello", ...) and summary ("run web/0", "report web/0 running",
  * "heartbeat h1 seq 4") are derived from the message by one table of functions per descriptor.
- * host may be NULL, trace may be NULL.  Strings live in the arena. */
+ * host may be NULL, trace may be NULL.  Strings live in the arena or are the given ones. */
 void wire_headers_of(struct wire_headers *h, const ProtobufCMessage *m, enum wire_encoding e,
     const char *host, const char *trace, struct arena *arena);
 
