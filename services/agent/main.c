@@ -1,0 +1,356 @@
+/* fairlead-agent: one host of the fleet.  One event-loop thread owns all state. */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <systemd/sd-event.h>
+
+#include "agent_options.h"
+#include "clock.h"
+#include "err.h"
+#include "host.h"
+#include "log.h"
+#include "machine.h"
+#include "name.h"
+#include "program.h"
+#include "records.h"
+#include "subjects.h"
+#include "version.h"
+
+#define PATH_BYTES 4096
+
+/* Everything the process holds, in order of making. */
+struct process {
+	const struct options *options;
+	struct machine machine;
+	struct resources capacity;
+	char host_id[NAME_BYTES_MAX + 2];
+	char shim_path[PATH_BYTES], inbox_prefix[NAME_BYTES_MAX + 16];
+	char *labels_text;
+	struct label labels[AGENT_LABELS_MAX];
+	size_t label_count;
+	int lock_fd;
+	struct records *records;
+	struct sd_event *loop;
+	struct sd_event_source *sigterm, *sigint;
+	struct host_shared shared;
+	struct link *link;
+	struct host *host;
+	int exit_code;
+};
+
+/* ---- settings ---- */
+
+/* A3: the rule is named, and nothing has been touched yet. */
+static int
+choose_host_id(struct process *p, struct err *err)
+{
+	const char *given = options_string(p->options, "host_id");
+	const char *id = given[0] ? given : p->machine.host_name;
+
+	if (name_check(id, "host_id", err) < 0)
+		return given[0]
+			   ? -1
+			   : err_hint(err, "this machine's host name is no host id: set host_id");
+	snprintf(p->host_id, sizeof(p->host_id), "%s", id);
+	snprintf(p->inbox_prefix, sizeof(p->inbox_prefix), "_INBOX.%s", p->host_id);
+	return 0;
+}
+
+static int
+choose_shim(struct process *p, struct err *err)
+{
+	const char *given = options_string(p->options, "shim_path");
+	char self[PATH_BYTES];
+	ssize_t n;
+	char *slash;
+
+	if (given[0]) {
+		snprintf(p->shim_path, sizeof(p->shim_path), "%s", given);
+		return 0;
+	}
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n < 0)
+		return err_set(err, ERR_INTERNAL, "cannot find this program's own path");
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		slash[1] = '\0';
+	snprintf(p->shim_path, sizeof(p->shim_path), "%.4000sfairlead-shim", self);
+	return 0;
+}
+
+static int
+check_cgroup(struct process *p, struct err *err)
+{
+	static const char *const modes[] = {"auto", "v2", "hybrid", "none"};
+	const char *given = options_string(p->options, "cgroup");
+
+	for (size_t i = 0; i < COUNT_OF(modes); i++)
+		if (strcmp(given, modes[i]) == 0)
+			return 0;
+	return err_field(err, ERR_INVALID, "cgroup",
+	    "option cgroup: \"%.40s\" is not auto, v2, hybrid or none", given);
+}
+
+static int
+check_settings(struct process *p, struct err *err)
+{
+	p->labels_text = strdup(options_string(p->options, "labels"));
+	if (!p->labels_text)
+		return err_set(err, ERR_LIMIT, "no memory");
+	if (choose_host_id(p, err) < 0 ||
+	    name_check(options_string(p->options, "pool"), "pool", err) < 0 ||
+	    name_check(options_string(p->options, "prefix"), "prefix", err) < 0 ||
+	    machine_parse_labels(
+		p->labels_text, p->labels, AGENT_LABELS_MAX, &p->label_count, err) < 0 ||
+	    check_cgroup(p, err) < 0)
+		return -1;
+	return choose_shim(p, err);
+}
+
+static int
+read_capacity(struct process *p, struct err *err)
+{
+	const struct options *o = p->options;
+
+	if (machine_capacity(options_string(o, "state_dir"), &p->capacity, err) < 0)
+		return -1;
+	if (options_int(o, "cpu_millis") > 0)
+		p->capacity.cpu_millis = options_int(o, "cpu_millis");
+	if (options_int(o, "memory_bytes") > 0)
+		p->capacity.memory_bytes = options_int(o, "memory_bytes");
+	if (options_int(o, "disk_bytes") > 0)
+		p->capacity.disk_bytes = options_int(o, "disk_bytes");
+	p->capacity.gpus = options_int(o, "gpus");
+	p->capacity.slots = options_int(o, "slots");
+	return 0;
+}
+
+/* ---- parts ---- */
+
+static void
+on_deliver(void *arg, size_t index, const struct link_item *items, size_t n)
+{
+	struct process *p = arg;
+
+	(void)index;
+	host_deliver(p->host, items, n);
+}
+
+static void
+on_exit_asked(void *arg, int exit_code)
+{
+	struct process *p = arg;
+
+	p->exit_code = exit_code;
+	(void)sd_event_exit(p->loop, 0);
+}
+
+static void
+on_accepted(void *arg)
+{
+	struct process *p = arg;
+
+	log_info("agent.ready", LOG_STR("host", p->host_id),
+	    LOG_UINT("epoch", agent_epoch(host_agent(p->host))));
+}
+
+static int
+on_signal(struct sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+	struct process *p = arg;
+
+	(void)source;
+	log_info(
+	    "agent.stopping", LOG_STR("signal", info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
+	host_stop(p->host);
+	return 0;
+}
+
+/* Blocked before the bus starts threads, so that only the loop sees them. */
+static int
+open_loop(struct process *p, struct err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (sd_event_new(&p->loop) < 0 ||
+	    sd_event_add_signal(p->loop, &p->sigterm, SIGTERM, on_signal, p) < 0 ||
+	    sd_event_add_signal(p->loop, &p->sigint, SIGINT, on_signal, p) < 0)
+		return err_set(err, ERR_INTERNAL, "no event loop");
+	return host_shared_init(&p->shared, p->loop, clock_system(), err);
+}
+
+static int
+open_records(struct process *p, struct err *err)
+{
+	const char *state_dir = options_string(p->options, "state_dir");
+	char moved[RECORDS_PATH_BYTES];
+
+	if (records_sqlite_open(state_dir, &p->records, moved, err) < 0)
+		return -1;
+	if (moved[0])
+		log_error("journal.damaged", LOG_STR("kept", moved),
+		    LOG_STR("detail", "a new journal was started"));
+	return 0;
+}
+
+static const char *
+or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static int
+open_link(struct process *p, struct err *err)
+{
+	const struct options *o = p->options;
+	struct bus_options bus = {
+	    .servers = options_string(o, "nats_servers"),
+	    .name = p->host_id,
+	    .user = or_null(options_string(o, "nats_user")),
+	    .password = or_null(options_string(o, "nats_password")),
+	    .inbox_prefix = p->inbox_prefix,
+	};
+	struct link_options options = {
+	    .loop = p->loop,
+	    .bus_options = &bus,
+	    .prefix = options_string(o, "prefix"),
+	    .deliver = on_deliver,
+	    .arg = p,
+	};
+
+	return link_new(&options, &p->link, err);
+}
+
+static int
+open_host(struct process *p, struct err *err)
+{
+	static const char *const drivers[] = {"process", "fake", NULL};
+	static const char *const without_fake[] = {"process", NULL};
+	const struct options *o = p->options;
+	struct host_options options = {
+	    .shared = &p->shared,
+	    .link = p->link,
+	    .agent =
+		{
+		    .host_id = p->host_id,
+		    .pool = options_string(o, "pool"),
+		    .boot_id = p->machine.boot_id,
+		    .version = FAIRLEAD_VERSION,
+		    .arch = p->machine.arch,
+		    .kernel = p->machine.kernel,
+		    .capacity = p->capacity,
+		    .labels = p->labels,
+		    .label_count = p->label_count,
+		    .heartbeat_interval_us = options_int(o, "heartbeat_interval") * MS_US,
+		    .stop_executors_on_exit = options_bool(o, "stop_executors_on_exit"),
+		    .random = (uint64_t)clock_real_us(clock_system()) ^ (uint64_t)getpid() << 40,
+		},
+	    .records = p->records,
+	    .state_dir = options_string(o, "state_dir"),
+	    .drivers = options_bool(o, "enable_fake") ? drivers : without_fake,
+	    .shim_path = p->shim_path,
+	    .cgroup_mode = options_string(o, "cgroup"),
+	    .on_exit = on_exit_asked,
+	    .on_accepted = on_accepted,
+	    .arg = p,
+	};
+
+	return host_new(&options, &p->host, err);
+}
+
+static void
+log_started(const struct process *p)
+{
+	size_t n;
+	const struct agent_driver *drivers = host_drivers(p->host, &n);
+	struct id journal_id = agent_journal_id(host_agent(p->host));
+
+	log_info("agent.started", LOG_STR("version", FAIRLEAD_VERSION), LOG_STR("host", p->host_id),
+	    LOG_STR("pool", options_string(p->options, "pool")), LOG_ID("journal", &journal_id),
+	    LOG_UINT("records", agent_record_count(host_agent(p->host))),
+	    LOG_STR("servers", options_string(p->options, "nats_servers")));
+	for (size_t i = 0; i < n; i++)
+		log_info("driver.probed", LOG_STR("driver", drivers[i].name),
+		    LOG_STR("usable", drivers[i].probe.usable ? "yes" : "no"),
+		    LOG_STR("detail", drivers[i].probe.detail));
+}
+
+static int
+start(struct process *p, struct err *err)
+{
+	if (machine_lock_state_dir(options_string(p->options, "state_dir"), &p->lock_fd, err) < 0 ||
+	    read_capacity(p, err) < 0 || open_loop(p, err) < 0 || open_records(p, err) < 0 ||
+	    open_link(p, err) < 0 || open_host(p, err) < 0)
+		return -1;
+	log_started(p);
+	if (host_start(p->host, err) < 0)
+		return -1;
+	return link_start(p->link, err);
+}
+
+static void
+finish(struct process *p)
+{
+	link_free(p->link);
+	host_free(p->host);
+	records_free(p->records);
+	if (p->shared.arena)
+		host_shared_done(&p->shared);
+	sd_event_source_unref(p->sigterm);
+	sd_event_source_unref(p->sigint);
+	sd_event_unref(p->loop);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
+	free(p->labels_text);
+}
+
+static int
+run(const struct options *options, const char *program_path)
+{
+	struct process p = {.options = options, .lock_fd = -1};
+	struct err err;
+
+	(void)program_path;
+	/* One heap: an arena per bus thread would cost megabytes. */
+	mallopt(M_ARENA_MAX, 1);
+	if (machine_read(&p.machine, &err) < 0 || check_settings(&p, &err) < 0) {
+		(void)program_refuse("fairlead-agent", &err);
+		free(p.labels_text);
+		return PROGRAM_EXIT_USAGE;
+	}
+	if (start(&p, &err) < 0) {
+		log_error("agent.failed", LOG_ERR(&err));
+		finish(&p);
+		return err_row(err.kind)->exit_code;
+	}
+	if (sd_event_loop(p.loop) < 0)
+		p.exit_code = err_row(ERR_INTERNAL)->exit_code;
+	log_info("agent.ended", LOG_INT("exit_code", p.exit_code));
+	finish(&p);
+	return p.exit_code;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct program program = {
+	    .name = "fairlead-agent",
+	    .service = "agent",
+	    .prefix = "FAIRLEAD_AGENT",
+	    .summary = "Runs executors on this host for a fairlead control plane.",
+	    .options = agent_options,
+	    .crash_points = agent_crash_points,
+	};
+
+	return program_main(&program, argc, argv, run);
+}
