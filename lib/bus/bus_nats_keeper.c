@@ -94,7 +94,7 @@ nats_keeper_set_state(struct nats_bus *b, enum bus_state state, const char *why)
 
 /* ---- callbacks of libnats, all from one thread of it ---- */
 
-static void
+static natsStatus
 read_error(natsConnection *nc, char *text, size_t size)
 {
 	text[0] = 0;
@@ -102,6 +102,7 @@ read_error(natsConnection *nc, char *text, size_t size)
 	if (!text[0])
 		snprintf(text, size, "%s",
 		    s == NATS_OK ? "the connection was lost" : natsStatus_GetText(s));
+	return s;
 }
 
 void
@@ -143,7 +144,7 @@ nats_keeper_on_closed(natsConnection *nc, void *closure)
 	struct nats_bus *b = c->bus;
 	char why[NATS_TEXT_BYTES];
 
-	read_error(nc, why, sizeof(why));
+	natsStatus last = read_error(nc, why, sizeof(why));
 	pthread_mutex_lock(&b->lock);
 	c->closed = true;
 	bool current = b->conn == c && b->ready && !b->closing;
@@ -152,7 +153,7 @@ nats_keeper_on_closed(natsConnection *nc, void *closure)
 		 */
 		note_break(b);
 		b->ready = false;
-		b->denied = natsConnection_GetLastError(nc, NULL) == NATS_CONNECTION_AUTH_FAILED;
+		b->denied = last == NATS_CONNECTION_AUTH_FAILED;
 		b->connect_wanted = true;
 		b->connect_at_us = now_us() + nats_keeper_backoff_ms(b) * MS_US;
 	}
