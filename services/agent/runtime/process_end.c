@@ -15,15 +15,17 @@
 #include "process.h"
 
 #define LEAF_WAIT_MS 200
+#define STATUS_AGAIN_MS 20 /* until somebody else reaps it: an init may take seconds */
+#define STATUS_TRIES 500
 
 /* PIDFD_GET_INFO with the exit status, Linux 6.15; not in this system's headers. */
 struct pidfd_exit_info {
 	uint64_t mask;
 	uint64_t cgroup_id;
-	uint32_t ids[12]; /* pid to sgid, not used */
+	uint32_t ids[11]; /* pid to fsgid, not used */
 	int32_t exit_code;
-	uint32_t reserved[3];
 };
+_Static_assert(sizeof(struct pidfd_exit_info) == 64, "the first published size");
 #define PIDFD_EXIT_REQUEST _IOWR(0xFF, 11, struct pidfd_exit_info)
 #define PIDFD_EXIT_MASK (UINT64_C(1) << 3)
 
@@ -94,8 +96,10 @@ kill_leftovers(struct process_executor *x)
 	process_close_fd(&fd);
 }
 
-/* Fills code and signal from the pidfd of an executor that ended; -1 when nobody can say. */
-static int
+enum status_read { STATUS_READ, STATUS_LATER, STATUS_UNKNOWN };
+
+/* Fills code and signal from the pidfd of an executor that ended. */
+static enum status_read
 exit_status(int pidfd, struct exit_record *record)
 {
 	siginfo_t info = {0};
@@ -103,15 +107,18 @@ exit_status(int pidfd, struct exit_record *record)
 	if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) {
 		record->code = info.si_code == CLD_EXITED ? info.si_status : -1;
 		record->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
-		return 0;
+		return STATUS_READ;
 	}
-	/* Not our child (its shim was an older agent's): newer kernels still tell. */
-	if (ioctl(pidfd, PIDFD_EXIT_REQUEST, &exit_info) || !(exit_info.mask & PIDFD_EXIT_MASK))
-		return -1;
+	/* Not our child (its shim was an older agent's): newer kernels still tell, once its parent
+	 * has reaped it. */
+	if (ioctl(pidfd, PIDFD_EXIT_REQUEST, &exit_info))
+		return STATUS_UNKNOWN;
+	if (!(exit_info.mask & PIDFD_EXIT_MASK))
+		return STATUS_LATER;
 	int status = exit_info.exit_code;
 	record->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	record->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	return 0;
+	return STATUS_READ;
 }
 
 /* Reads what is there, within the speed limit; false when the pipe is at its end. */
@@ -146,27 +153,59 @@ drain_output(struct process_executor *x)
 			break;
 }
 
-static int
-on_orphan_end(struct sd_event_source *source UNUSED, int fd, uint32_t events UNUSED, void *arg)
+static void
+conclude_orphan(struct process_executor *x, struct exit_record *record, bool known)
 {
-	struct process_executor *x = arg;
-	struct exit_record record = new_record(x);
-	if (exit_status(fd, &record))
-		exit_record_explain(
-		    &record, "lost", "its shim was killed and its exit status is not known");
+	if (known)
+		exit_record_explain(record, "", "its shim was killed before it ended");
 	else
-		exit_record_explain(&record, "", "its shim was killed before it ended");
+		exit_record_explain(
+		    record, "lost", "its shim was killed and its exit status is not known");
 	struct run_spec_head *spec = NULL;
 	int dir_fd = instance_open(x->driver->state_fd, &x->id, x->incarnation);
 	if (dir_fd >= 0 && instance_spec(dir_fd, &spec) == INSTANCE_READ)
-		record.oom = cgroup_leaf_oom_kills(&spec->leaf) > 0;
-	if (record.oom && record.signal == SIGKILL)
-		exit_record_explain(&record, "oom", "killed at its memory limit");
+		record->oom = cgroup_leaf_oom_kills(&spec->leaf) > 0;
+	if (record->oom && record->signal == SIGKILL)
+		exit_record_explain(record, "oom", "killed at its memory limit");
 	free(spec);
 	process_close_fd(&dir_fd);
 	kill_leftovers(x);
 	drain_output(x);
-	end_and_keep(x, &record);
+	end_and_keep(x, record);
+}
+
+static int on_status_again(struct sd_event_source *source, uint64_t usec, void *arg);
+
+static void
+look_at_status(struct process_executor *x)
+{
+	struct exit_record record = new_record(x);
+	enum status_read found = exit_status(x->pidfd, &record);
+	bool wait = found == STATUS_LATER && x->retry_ms < STATUS_TRIES * STATUS_AGAIN_MS;
+	x->timer = process_unref(x->timer);
+	if (wait && sd_event_add_time_relative(x->driver->host.loop, &x->timer, CLOCK_MONOTONIC,
+			STATUS_AGAIN_MS * UINT64_C(1000), 1000, on_status_again, x) >= 0) {
+		x->retry_ms += STATUS_AGAIN_MS;
+		return;
+	}
+	x->retry_ms = 0;
+	conclude_orphan(x, &record, found == STATUS_READ);
+}
+
+static int
+on_status_again(struct sd_event_source *source UNUSED, uint64_t usec UNUSED, void *arg)
+{
+	look_at_status(arg);
+	return 0;
+}
+
+static int
+on_orphan_end(
+    struct sd_event_source *source UNUSED, int fd UNUSED, uint32_t events UNUSED, void *arg)
+{
+	struct process_executor *x = arg;
+	x->pid_source = process_unref(x->pid_source); /* it stays readable */
+	look_at_status(x);
 	return 0;
 }
 
