@@ -240,9 +240,12 @@ take_live(struct host *h, const struct bus_msg *m)
 static void
 take_answer(struct host *h, const struct link_item *item)
 {
+	const char *refused = bus_msg_header(item->msg, "Nats-Service-Error");
 	ProtobufCMessage *message;
 
-	if (bus_msg_size(item->msg) == 0)
+	if (refused && !h->shared->quiet)
+		log_warn("request.refused", LOG_STR("verb", item->verb), LOG_STR("why", refused));
+	if (refused || bus_msg_size(item->msg) == 0)
 		return;
 	if (strcmp(item->verb, "hello") == 0) {
 		message = decode(h, item->msg, &fairlead__v1__hello_answer__descriptor);
