@@ -1,0 +1,395 @@
+/* The real agent, its shims and a real bus, against a scripted control plane. */
+#include "agent_cp.h"
+
+#include <sys/stat.h>
+
+#define RUN FAIRLEAD__V1__DESIRED__RUN
+#define STOP FAIRLEAD__V1__DESIRED__STOP
+#define ABSENT FAIRLEAD__V1__DESIRED__ABSENT
+#define PATIENCE_MS 20000
+
+enum { ACCEPTED = 40, RUNNING = 70, SUCCEEDED = 90, FAILED = 91, STOPPED = 92, REJECTED = 93 };
+
+struct fixture {
+	struct cp cp;
+	struct cp_agent agent;
+};
+
+static int
+setup(void **state)
+{
+	static struct fixture fixture;
+
+	memset(&fixture, 0, sizeof(fixture));
+	cp_init(&fixture.cp);
+	cp_connect(&fixture.cp);
+	cp_agent_init(&fixture.agent);
+	*state = &fixture;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	cp_agent_done(&f->agent);
+	cp_done(&f->cp);
+	return 0;
+}
+
+static void
+expect_hellos(struct fixture *f, unsigned n)
+{
+	assert_true(cp_wait(&f->cp, cp_heard_hellos, &n, PATIENCE_MS));
+}
+
+/* One more heartbeat than now: the newest hello was answered and taken. */
+static void
+expect_settled(struct fixture *f)
+{
+	unsigned n = f->cp.heartbeats_seen + 2;
+
+	assert_true(cp_wait(&f->cp, cp_heard_heartbeats, &n, PATIENCE_MS));
+}
+
+static void
+start(struct fixture *f)
+{
+	unsigned hellos = f->cp.hellos + 1;
+
+	cp_agent_start(&f->agent, &f->cp, NULL);
+	expect_hellos(f, hellos);
+	expect_settled(f);
+}
+
+static void
+expect_state(struct fixture *f, struct id id, int state)
+{
+	struct cp_expect x = {.id = id, .state = state};
+
+	if (!cp_wait(&f->cp, cp_has_state, &x, PATIENCE_MS))
+		fail_msg("state %d, not %d", (int)f->cp.rows[cp_row(&f->cp, &id)].state, state);
+}
+
+static void
+expect_gone(struct fixture *f, const struct cp_order *order)
+{
+	struct cp_expect x = {.id = order->id, .gone = order->generation};
+
+	assert_true(cp_wait(&f->cp, cp_is_gone, &x, PATIENCE_MS));
+}
+
+static bool
+file_has_line(struct cp *cp, void *arg)
+{
+	struct stat st;
+
+	(void)cp;
+	return stat(arg, &st) == 0 && st.st_size > 0;
+}
+
+static long
+read_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	long number = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &number) != 1)
+		number = -1;
+	fclose(file);
+	return number;
+}
+
+/* ---- tests ---- */
+
+static void
+hello_run_reports_logs_and_gone_E3(void **state)
+{
+	struct fixture *f = *state;
+	struct id id = id_new();
+	struct cp_order *order;
+	size_t at;
+
+	start(f);
+	order = cp_order(&f->cp, id, RUN, "echo hi; exit 7");
+	cp_send_one(&f->cp, order);
+	expect_state(f, id, FAILED);
+	at = cp_row(&f->cp, &id);
+	assert_int_equal(f->cp.rows[at].exit_code, 7);
+	assert_true(f->cp.rows[at].started);
+	assert_int_equal(f->cp.rows[at].accepted, order->generation);
+
+	Fairlead__V1__LogTailRequest q = FAIRLEAD__V1__LOG_TAIL_REQUEST__INIT;
+	Fairlead__V1__LogTailAnswer *a;
+	struct bus_out out = {.subject = "fl.io." CP_HOST ".c1.ctl"};
+	struct bus_msg *reply = NULL;
+	struct err err;
+	void *data;
+
+	q.executor_id = (ProtobufCBinaryData){ID_BYTES, id.bytes};
+	assert_int_equal(
+	    wire_encode(&q.base, WIRE_PROTOBUF, f->cp.arena, &data, &out.size, &err), 0);
+	out.data = data;
+	assert_int_equal(bus_request(f->cp.bus, &out, 5000, &reply, &err), 0);
+	a = (Fairlead__V1__LogTailAnswer *)cp_decode(
+	    &f->cp, reply, &fairlead__v1__log_tail_answer__descriptor);
+	assert_null(a->error);
+	assert_int_equal(a->data.len, 3);
+	assert_memory_equal(a->data.data, "hi\n", 3);
+	bus_msg_free(reply);
+
+	order = cp_order(&f->cp, id, ABSENT, "");
+	cp_send_one(&f->cp, order);
+	expect_gone(f, order);
+}
+
+static void
+one_hundred_executors_at_once_all_run_C12(void **state)
+{
+	struct fixture *f = *state;
+	struct cp_order *orders[64];
+	struct id ids[100];
+
+	start(f);
+	for (size_t i = 0; i < 100; i++) {
+		ids[i] = id_new();
+		orders[i % 50] = cp_order(&f->cp, ids[i], RUN, "exit 0");
+		orders[i % 50]->driver = "fake";
+		orders[i % 50]->script = "run=10ms";
+		if (i % 50 == 49) {
+			for (size_t k = 0; k < 50; k++)
+				orders[k]->host_seq = orders[49]->host_seq;
+			cp_send(&f->cp, orders, 50);
+		}
+	}
+	for (size_t i = 0; i < 100; i++)
+		expect_state(f, ids[i], SUCCEEDED);
+}
+
+static void
+kill_9_of_the_agent_leaves_executors_running_and_adopts_them_E4(void **state)
+{
+	struct fixture *f = *state;
+	char shell[200], path[96];
+	struct id id = id_new();
+	long pid;
+
+	start(f);
+	snprintf(path, sizeof(path), "%s/ledger", f->agent.state_dir);
+	snprintf(shell, sizeof(shell), "echo $$ >> %s; exec sleep 1000", path);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, RUN, shell));
+	expect_state(f, id, RUNNING);
+	assert_true(cp_wait(&f->cp, file_has_line, path, PATIENCE_MS));
+	pid = read_number(path);
+	assert_int_equal(cp_agent_signal(&f->agent, SIGKILL), 128 + SIGKILL);
+	assert_int_equal(kill((pid_t)pid, 0), 0);
+	start(f);
+	assert_int_equal(kill((pid_t)pid, 0), 0); /* the same process goes on */
+	assert_int_equal(f->cp.rows[cp_row(&f->cp, &id)].state, RUNNING);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, STOP, ""));
+	expect_state(f, id, STOPPED);
+	assert_int_equal(kill((pid_t)pid, 0), -1);
+	assert_int_equal(read_number(path), pid);
+}
+
+static void
+an_exit_while_the_agent_is_down_is_reported_after_its_restart_E3(void **state)
+{
+	struct fixture *f = *state;
+	char shell[320], path[96], go[96];
+	struct id id = id_new();
+
+	start(f);
+	snprintf(path, sizeof(path), "%s/ledger", f->agent.state_dir);
+	snprintf(go, sizeof(go), "%s/go", f->agent.state_dir);
+	snprintf(shell, sizeof(shell),
+	    "while [ ! -e %s ]; do sleep 0.02; done; echo 1 > %s; exit 9", go, path);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, RUN, shell));
+	expect_state(f, id, RUNNING);
+	(void)cp_agent_signal(&f->agent, SIGKILL);
+	fclose(fopen(go, "w"));
+	assert_true(cp_wait(&f->cp, file_has_line, path, PATIENCE_MS));
+	start(f);
+	expect_state(f, id, FAILED);
+	assert_int_equal(f->cp.rows[cp_row(&f->cp, &id)].exit_code, 9);
+}
+
+static void
+a_command_that_never_came_is_fetched_by_sync_C2(void **state)
+{
+	struct fixture *f = *state;
+	struct id id = id_new();
+	struct cp_order *order;
+
+	start(f);
+	order = cp_order(&f->cp, id, RUN, "exit 0"); /* written, never published */
+	order->driver = "fake";
+	order->script = "run=1ms";
+	expect_state(f, id, SUCCEEDED);
+	assert_true(f->cp.syncs >= 2);
+}
+
+static void
+the_agent_starts_before_the_bus_and_waits_A9(void **state)
+{
+	struct fixture *f = *state;
+
+	cp_disconnect(&f->cp);
+	nats_server_stop(f->cp.server);
+	cp_agent_start(&f->agent, &f->cp, NULL);
+	assert_int_equal(waitpid(f->agent.pid, NULL, WNOHANG), 0);
+	assert_int_equal(nats_server_start(f->cp.server), 0);
+	cp_connect(&f->cp);
+	expect_hellos(f, 1);
+	expect_settled(f);
+}
+
+static void
+a_restarted_bus_loses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct id id = id_new();
+	struct cp_order *order;
+
+	start(f);
+	cp_disconnect(&f->cp);
+	nats_server_kill(f->cp.server);
+	assert_int_equal(nats_server_start(f->cp.server), 0);
+	cp_connect(&f->cp);
+	order = cp_order(&f->cp, id, RUN, "exit 0");
+	order->driver = "fake";
+	order->script = "run=1ms";
+	cp_send_one(&f->cp, order);
+	expect_state(f, id, SUCCEEDED);
+	assert_int_equal(f->cp.hellos, 1); /* the epoch is still good */
+}
+
+static void
+garbage_on_every_subject_hurts_nobody_C7(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const subjects[] = {
+	    "fl.live." CP_HOST, "fl.io." CP_HOST ".x.ctl", "fl.cmd." CP_HOST};
+	struct id id = id_new();
+	struct cp_order *order;
+	struct err err;
+
+	start(f);
+	for (size_t i = 0; i < COUNT_OF(subjects); i++) {
+		struct bus_out out = {.subject = subjects[i], .data = "\xff\x00garbage", .size = 9};
+
+		assert_int_equal(bus_publish(f->cp.bus, &out, &err), 0);
+		out.data = "{\"items\": [}";
+		out.size = 12;
+		assert_int_equal(bus_publish(f->cp.bus, &out, &err), 0);
+		out.size = 0;
+		assert_int_equal(bus_publish(f->cp.bus, &out, &err), 0);
+	}
+	order = cp_order(&f->cp, id, RUN, "exit 0");
+	order->driver = "fake";
+	order->script = "run=1ms";
+	cp_send_one(&f->cp, order);
+	expect_state(f, id, SUCCEEDED);
+}
+
+static void
+stale_makes_the_agent_stop_its_executors_and_exit_with_zero_A6(void **state)
+{
+	struct fixture *f = *state;
+	char shell[200], path[96];
+	struct id id = id_new();
+	long pid;
+
+	start(f);
+	snprintf(path, sizeof(path), "%s/ledger", f->agent.state_dir);
+	snprintf(shell, sizeof(shell), "echo $$ > %s; exec sleep 1000", path);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, RUN, shell));
+	expect_state(f, id, RUNNING);
+	assert_true(cp_wait(&f->cp, file_has_line, path, PATIENCE_MS));
+	pid = read_number(path);
+	f->cp.verdict = FAIRLEAD__V1__HELLO_VERDICT__HELLO_STALE;
+	f->cp.epoch++; /* the next heartbeat must say hello */
+	expect_hellos(f, 2);
+	assert_int_equal(cp_agent_wait(&f->agent, PATIENCE_MS), 0);
+	assert_int_equal(kill((pid_t)pid, 0), -1);
+}
+
+static void
+sigterm_leaves_executors_and_the_next_agent_adopts_them_R7(void **state)
+{
+	struct fixture *f = *state;
+	char shell[200], path[96];
+	struct id id = id_new();
+
+	start(f);
+	snprintf(path, sizeof(path), "%s/ledger", f->agent.state_dir);
+	snprintf(shell, sizeof(shell), "echo $$ > %s; exec sleep 1000", path);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, RUN, shell));
+	expect_state(f, id, RUNNING);
+	assert_true(cp_wait(&f->cp, file_has_line, path, PATIENCE_MS));
+	assert_int_equal(cp_agent_signal(&f->agent, SIGTERM), 0);
+	assert_int_equal(kill((pid_t)read_number(path), 0), 0);
+	start(f);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, ABSENT, ""));
+	expect_gone(f, &f->cp.orders[f->cp.order_count - 1]);
+	assert_int_equal(kill((pid_t)read_number(path), 0), -1);
+}
+
+static void
+one_agent_per_state_directory_K20(void **state)
+{
+	struct fixture *f = *state;
+	struct cp_agent second;
+
+	start(f);
+	second = f->agent;
+	cp_agent_start(&second, &f->cp, NULL);
+	assert_int_equal(cp_agent_wait(&second, PATIENCE_MS), err_row(ERR_CONFLICT)->exit_code);
+	expect_settled(f);
+}
+
+static void
+a_wrong_host_id_is_refused_with_the_rule_A3(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const wrong[] = {"", "Web", "a.b", "a b", "a*", ">", "-a",
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+
+	for (size_t i = 1; i < COUNT_OF(wrong); i++) {
+		char flag[96];
+		const char *more[] = {flag, NULL};
+
+		snprintf(flag, sizeof(flag), "--host-id=%s", wrong[i]);
+		cp_agent_start(&f->agent, &f->cp, more);
+		assert_int_equal(cp_agent_wait(&f->agent, PATIENCE_MS), 2);
+	}
+	assert_int_equal(f->cp.hellos, 0);
+	assert_int_equal(system(NULL), 1);
+	char command[200];
+	snprintf(command, sizeof(command), "grep -q 'a-z' %s", f->agent.log);
+	assert_int_equal(system(command), 0);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(hello_run_reports_logs_and_gone_E3),
+	    TEST(one_hundred_executors_at_once_all_run_C12),
+	    TEST(kill_9_of_the_agent_leaves_executors_running_and_adopts_them_E4),
+	    TEST(an_exit_while_the_agent_is_down_is_reported_after_its_restart_E3),
+	    TEST(a_command_that_never_came_is_fetched_by_sync_C2),
+	    TEST(the_agent_starts_before_the_bus_and_waits_A9),
+	    TEST(a_restarted_bus_loses_nothing),
+	    TEST(garbage_on_every_subject_hurts_nobody_C7),
+	    TEST(stale_makes_the_agent_stop_its_executors_and_exit_with_zero_A6),
+	    TEST(sigterm_leaves_executors_and_the_next_agent_adopts_them_R7),
+	    TEST(one_agent_per_state_directory_K20),
+	    TEST(a_wrong_host_id_is_refused_with_the_rule_A3),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
