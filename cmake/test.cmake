@@ -1,17 +1,20 @@
 # tests_in(<layer> <module> [TIMEOUT seconds] [MODULES ...])
 # Every tests/<layer>/<module>/test_*.c is one test program, labelled <layer>, that links the
-# module of the same name, the named extra modules and tests/support.
+# module of the same name, the named extra modules and tests/support.  Any other .c file of the directory
+# is shared: it is linked into each of them.
 function(tests_in layer name)
 	cmake_parse_arguments(arg "" "TIMEOUT" "MODULES" ${ARGN})
 	if(NOT arg_TIMEOUT)
 		set(arg_TIMEOUT 60)
 	endif()
 	file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/test_*.c")
+	file(GLOB shared CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.c")
+	list(FILTER shared EXCLUDE REGEX "/test_[^/]*$")
 	foreach(source IN LISTS sources)
 		get_filename_component(stem "${source}" NAME_WE)
 		string(REGEX REPLACE "^test_" "" stem "${stem}")
 		set(target "${layer}_${name}_${stem}")
-		add_executable(${target} "${source}")
+		add_executable(${target} "${source}" ${shared})
 		target_link_libraries(${target} PRIVATE fl_warnings fl_test_support PkgConfig::cmocka)
 		foreach(dependency ${name} ${arg_MODULES})
 			if(TARGET fl_${dependency})
