@@ -106,6 +106,7 @@ struct memory_stream {
 	struct bus_stream_view view;  /* its name is the key */
 	struct memory_stored **slots; /* slots[i] holds sequence base + i, NULL when removed */
 	size_t slot_count, slot_room;
+	size_t head; /* nothing is left in slots before it */
 	uint64_t base;
 	struct memory_subject *subjects;
 	struct memory_seen *seen;

@@ -26,20 +26,26 @@ memory_stream_at(struct memory_stream *s, uint64_t seq)
 	return s->slots[seq - s->base];
 }
 
+static struct memory_stored *
+oldest(struct memory_stream *s)
+{
+	while (s->head < s->slot_count && !s->slots[s->head])
+		s->head++;
+	return s->head < s->slot_count ? s->slots[s->head] : NULL;
+}
+
 /* Forgets removed messages at the front once they are half of the array. */
 static void
 compact(struct memory_stream *s)
 {
-	size_t gone = 0;
-
-	while (gone < s->slot_count && !s->slots[gone])
-		gone++;
-	if (gone < SLOTS_FIRST || gone < s->slot_count / 2)
+	oldest(s);
+	if (s->head < SLOTS_FIRST || s->head < s->slot_count / 2)
 		return;
-	memmove((void *)s->slots, (void *)(s->slots + gone),
-	    (s->slot_count - gone) * sizeof(*s->slots));
-	s->slot_count -= gone;
-	s->base += gone;
+	memmove((void *)s->slots, (void *)(s->slots + s->head),
+	    (s->slot_count - s->head) * sizeof(*s->slots));
+	s->slot_count -= s->head;
+	s->base += s->head;
+	s->head = 0;
 }
 
 static bool
@@ -57,16 +63,6 @@ make_room(struct memory_stream *s)
 	s->slots = more;
 	s->slot_room = room;
 	return true;
-}
-
-static struct memory_stored *
-oldest(struct memory_stream *s)
-{
-	for (size_t i = 0; i < s->slot_count; i++) {
-		if (s->slots[i])
-			return s->slots[i];
-	}
-	return NULL;
 }
 
 void

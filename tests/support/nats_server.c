@@ -37,8 +37,8 @@ loopback(int port)
 }
 
 /* Free when asked; another program may take it before the server does, hence START_TRIES. */
-static int
-free_port(void)
+int
+nats_server_free_port(void)
 {
 	struct sockaddr_in a = loopback(0);
 	socklen_t size = sizeof(a);
@@ -156,7 +156,7 @@ nats_server_new(const char *config)
 	snprintf(s->dir, sizeof(s->dir), "%s", template);
 	nats_server_set_config(s, config);
 	for (int i = 0; i < START_TRIES; i++) {
-		s->port = free_port();
+		s->port = nats_server_free_port();
 		snprintf(s->url, sizeof(s->url), "nats://127.0.0.1:%d", s->port);
 		if (nats_server_start(s) == 0)
 			return s;
@@ -193,6 +193,8 @@ void
 nats_server_pause(struct nats_server *s)
 {
 	kill(s->pid, SIGSTOP);
+	/* Its threads stop one by one: some could still answer until the kernel says so. */
+	waitpid(s->pid, NULL, WUNTRACED);
 }
 
 void

@@ -30,4 +30,7 @@ void nats_server_wipe(struct nats_server *s);
 /* Used by the next start. */
 void nats_server_set_config(struct nats_server *s, const char *config);
 
+/* A loopback port that was free when asked. */
+int nats_server_free_port(void);
+
 #endif

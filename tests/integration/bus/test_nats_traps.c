@@ -368,6 +368,82 @@ a_deleted_consumer_is_not_found_while_fetching_K12(void **state)
 	bus_free(b);
 }
 
+/* ---- replicas ---- */
+
+#define CLUSTER_MAX 3
+
+static const struct bus_stream replicated = {.name = "TRAP", .subjects = {"trap.stream"}};
+
+static void
+start_cluster(struct nats_server **servers, int n)
+{
+	int ports[CLUSTER_MAX];
+	char config[512];
+
+	for (int i = 0; i < n; i++)
+		ports[i] = nats_server_free_port();
+	for (int i = 0; i < n; i++) {
+		size_t used = (size_t)snprintf(config, sizeof(config),
+		    "cluster { name: traps, listen: \"127.0.0.1:%d\", routes: [", ports[i]);
+
+		for (int k = 0; k < n; k++)
+			used += (size_t)snprintf(config + used, sizeof(config) - used,
+			    "%s \"nats://127.0.0.1:%d\"", k ? "," : "", ports[k]);
+		snprintf(config + used, sizeof(config) - used, " ] }");
+		servers[i] = nats_server_new(config);
+	}
+}
+
+/* A new cluster has no leader for some seconds: ERR_UNAVAILABLE, never fewer replicas. */
+static bool
+can_ensure(void *arg)
+{
+	struct err err;
+
+	if (bus_stream_ensure(arg, &replicated, 0, &err) == 0)
+		return true;
+	assert_true(err.kind == ERR_UNAVAILABLE || err.kind == ERR_TIMEOUT);
+	return false;
+}
+
+static void
+assert_replicas(const char *url, int replicas)
+{
+	struct bus_options options = {.servers = url};
+	struct bus *b = NULL;
+	struct err err;
+
+	assert_ok(bus_nats_new(&options, &b, &err));
+	assert_ok(bus_wait_connected(b, WAIT_MS, &err));
+	assert_true(test_wait_until(can_ensure, b, LONG_WAIT_MS));
+	assert_ok(bus_stream_ensure(b, &replicated, replicas, &err));
+	assert_int_equal(bus_stream_ensure(b, &replicated, replicas == 1 ? 3 : 1, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	assert_string_equal(err.field, "replicas");
+	bus_free(b);
+}
+
+static void
+a_single_server_gets_one_replica(void **state)
+{
+	CLEANUP(nats_server_free) struct nats_server *server = nats_server_new(NULL);
+
+	(void)state;
+	assert_replicas(nats_server_url(server), 1);
+}
+
+static void
+a_cluster_of_three_gets_three_replicas(void **state)
+{
+	struct nats_server *servers[CLUSTER_MAX];
+
+	(void)state;
+	start_cluster(servers, CLUSTER_MAX);
+	assert_replicas(nats_server_url(servers[0]), 3);
+	for (int i = 0; i < CLUSTER_MAX; i++)
+		nats_server_free(servers[i]);
+}
+
 int
 main(void)
 {
@@ -382,6 +458,8 @@ main(void)
 	    cmocka_unit_test(closing_the_bus_answers_what_is_in_flight),
 	    cmocka_unit_test(a_fetch_ends_when_the_server_dies),
 	    cmocka_unit_test(a_deleted_consumer_is_not_found_while_fetching_K12),
+	    cmocka_unit_test(a_single_server_gets_one_replica),
+	    cmocka_unit_test(a_cluster_of_three_gets_three_replicas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
