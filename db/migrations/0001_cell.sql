@@ -217,6 +217,7 @@ CREATE TABLE command (
 	outcome       smallint CHECK (outcome IN (1, 2)),
 	outcome_at    timestamptz,
 	outcome_reason text NOT NULL DEFAULT '',
+	sent_at       timestamptz, -- the bus acknowledged its message for the first time
 	created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
 	PRIMARY KEY (executor_id, generation)
 );
@@ -234,9 +235,6 @@ CREATE TABLE outbox (
 	attempts     int NOT NULL DEFAULT 0,
 	next_look_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
-
--- First time a message of an executor's RUN was acknowledged by the bus, for the timeline.
-ALTER TABLE executor ADD COLUMN sent_at timestamptz;
 
 -- Edges, one array row per batch; appended by every statement that changes a state (K14).
 CREATE TABLE session_delta (
@@ -273,7 +271,7 @@ CREATE TABLE intent (
 	now         boolean NOT NULL DEFAULT false,
 	who         text NOT NULL,
 	at          timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE idempotency (
 	key        text PRIMARY KEY,

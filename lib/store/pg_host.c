@@ -211,7 +211,7 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	static const struct pg_statement executors = {"host_remove_executors",
 	    "WITH x AS (SELECT executor_id FROM host_executor WHERE host_id = $1 ORDER BY 1),"
 	    "u AS (UPDATE executor e SET state = 94, rank = 90, prev_state = e.state,"
-	    "   prev_rank = e.rank, reason = 'host_retired', ended_at = clock_timestamp()"
+	    "   prev_rank = e.rank, reason = 'host_retired', ended_at = clock_timestamp(), gone_at = clock_timestamp()"
 	    "   FROM x WHERE e.executor_id = x.executor_id AND e.rank < 90"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state, e.pool_id),"
 	    "h AS (DELETE FROM host_executor WHERE host_id = $1 RETURNING executor_id),"

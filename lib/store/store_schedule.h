@@ -25,9 +25,9 @@ struct store_queued {
 	size_t spec_size;
 };
 #define STORE_QUEUE_LIMIT 1024
-/* offset_after: skip up to and including this enqueue number (0: from the first); *ret_last is the
- * last one read, so that a pass can go past executors that do not fit. */
-MUST_USE int store_queue_load(struct store *s, const char *pool, uint64_t offset_after, struct arena *a,
+/* after: an opaque position, 0 for the first; *ret_last is that of the last one read, so that a pass can
+ * go past executors that do not fit. */
+MUST_USE int store_queue_load(struct store *s, const char *pool, uint64_t after, struct arena *a,
     struct store_queued **ret, size_t *ret_n, uint64_t *ret_last, struct err *err);
 
 /* One message to one host, committed in the outbox, with everything the wire needs. */

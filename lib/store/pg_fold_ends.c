@@ -1,0 +1,188 @@
+/* pg_fold_ends: ended executors give their reservation back, then are told to be forgotten; gone ones leave
+ * the host's books; sessions that close and have nobody left are closed. */
+#include <string.h>
+
+#include "arena.h"
+#include "err.h"
+#include "pg_capacity.h"
+#include "pg_command.h"
+#include "pg_fold.h"
+#include "pg_lease.h"
+
+/* The executor ids in column 0, distinct and sorted by the statement. */
+static int
+ids_read(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p, struct id **ret,
+    size_t *ret_n, struct err *err)
+{
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct id *ids;
+
+	if (pg_run(f->pg, st, p, &r, err) != 0)
+		return -1;
+	*ret_n = (size_t)PQntuples(r);
+	ids = arena_calloc(f->arena, *ret_n + 1, sizeof(*ids));
+	if (!ids)
+		return pg_no_room(err);
+	for (size_t i = 0; i < *ret_n; i++)
+		ids[i] = pg_id(r, (int)i, 0);
+	*ret = ids;
+	return 0;
+}
+
+/* A control-plane end (EXPIRED, LOST) keeps its reservation until the host has let go (K16). */
+int
+pg_fold_ended(struct pg_fold *f, struct err *err)
+{
+	static const struct pg_statement take = {"ended_take",
+	    "WITH t AS (UPDATE executor_ended SET folded_at = clock_timestamp() WHERE ended_id IN"
+	    "   (SELECT ended_id FROM executor_ended WHERE pool_id = $1 AND folded_at IS NULL"
+	    "    ORDER BY ended_id LIMIT 1024) RETURNING executor_id)"
+	    "SELECT DISTINCT e.executor_id FROM t JOIN executor e USING (executor_id)"
+	    " WHERE e.state BETWEEN 90 AND 93 ORDER BY 1"};
+	struct id *ids = NULL;
+	struct pg_params p;
+	size_t n = 0;
+
+	pg_params_init(&p, f->arena);
+	pg_add_int4(&p, f->pool_id);
+	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
+		return -1;
+	if (ids_read(f, &take, &p, &ids, &n, err) != 0 ||
+	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0) {
+		pg_rollback(f->pg);
+		return -1;
+	}
+	f->result->ended += n;
+	f->result->more = f->result->more || n == PG_FOLD_LIMIT;
+	return pg_commit(f->pg, err);
+}
+
+static int
+absent_write(struct pg_fold *f, struct err *err)
+{
+	static const struct pg_statement take = {"absent_take",
+	    "WITH t AS (DELETE FROM executor_ended WHERE ended_id IN (SELECT ended_id FROM executor_ended"
+	    "   WHERE pool_id = $1 AND folded_at IS NOT NULL"
+	    "   AND ended_at <= clock_timestamp() - $2 * interval '1 millisecond'"
+	    "   ORDER BY ended_id LIMIT 1024) RETURNING executor_id)"
+	    "SELECT DISTINCT e.executor_id, e.host_id FROM t JOIN executor e USING (executor_id)"
+	    " JOIN host_executor x USING (executor_id) WHERE e.desired <> 3 ORDER BY 1"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_target *targets;
+	struct pg_params p;
+	struct id *ids = NULL;
+	size_t n, messages = 0;
+
+	pg_params_init(&p, f->arena);
+	pg_add_int4(&p, f->pool_id);
+	pg_add_int4(&p, (int32_t)f->absent_after_ms);
+	if (pg_run(f->pg, &take, &p, &r, err) != 0)
+		return -1;
+	n = (size_t)PQntuples(r);
+	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
+	if (!targets)
+		return pg_no_room(err);
+	for (size_t i = 0; i < n; i++)
+		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
+		    .host_id = pg_text(r, (int)i, 1, f->arena),
+		    .desired = DESIRED_ABSENT};
+	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
+		return -1;
+	pg_fold_add_ids(f, ids, messages);
+	f->result->more = f->result->more || n == PG_FOLD_LIMIT;
+	return 0;
+}
+
+int
+pg_fold_absent(struct pg_fold *f, struct err *err)
+{
+	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
+		return -1;
+	if (absent_write(f, err) != 0) {
+		pg_rollback(f->pg);
+		return -1;
+	}
+	return pg_commit(f->pg, err);
+}
+
+/* Gone without an end: the host lost its journal or the executor's record (K5). */
+static int
+gone_write(struct pg_fold *f, const struct id *ids, size_t n, struct err *err)
+{
+	static const struct pg_statement lost = {"gone_lost",
+	    "WITH u AS (UPDATE executor e SET state = 94, rank = 90, prev_state = e.state,"
+	    "   prev_rank = e.rank, reason = 'journal_lost', ended_at = clock_timestamp()"
+	    "   WHERE e.executor_id = ANY($1::uuid[]) AND e.rank BETWEEN 20 AND 89"
+	    "   RETURNING e.executor_id, e.session_id, e.prev_state, e.host_id),"
+	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
+	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(94::int2) FROM u"
+	    "   HAVING count(*) > 0)"
+	    "INSERT INTO event_outbox (kind, executor_id, host, text)"
+	    " SELECT 'executor.lost', executor_id, host_id, 'the host no longer knows it' FROM u"};
+	static const struct pg_statement leave = {"gone_leave",
+	    "WITH x AS (DELETE FROM host_executor WHERE executor_id = ANY($1::uuid[]))"
+	    "UPDATE executor SET gone_at = coalesce(gone_at, clock_timestamp())"
+	    " WHERE executor_id = ANY($1::uuid[])"};
+	struct pg_params p;
+
+	if (n == 0)
+		return 0;
+	pg_params_init(&p, f->arena);
+	pg_add_ids(&p, ids, n);
+	if (pg_capacity_free(f->pg, ids, n, f->arena, err) != 0 ||
+	    pg_run(f->pg, &lost, &p, NULL, err) != 0)
+		return -1;
+	return pg_run(f->pg, &leave, &p, NULL, err);
+}
+
+int
+pg_fold_gone(struct pg_fold *f, struct err *err)
+{
+	/* A newer generation than the one that is gone has its own GONE coming (K9). */
+	static const struct pg_statement take = {"gone_take",
+	    "WITH t AS (DELETE FROM executor_gone WHERE gone_id IN (SELECT gone_id FROM executor_gone"
+	    "   WHERE pool_id = $1 ORDER BY gone_id LIMIT 1024) RETURNING executor_id)"
+	    "SELECT DISTINCT e.executor_id FROM t JOIN executor e USING (executor_id)"
+	    " WHERE e.gone_generation >= e.generation ORDER BY 1"};
+	struct id *ids = NULL;
+	struct pg_params p;
+	size_t n = 0;
+
+	pg_params_init(&p, f->arena);
+	pg_add_int4(&p, f->pool_id);
+	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
+		return -1;
+	if (ids_read(f, &take, &p, &ids, &n, err) != 0 || gone_write(f, ids, n, err) != 0) {
+		pg_rollback(f->pg);
+		return -1;
+	}
+	f->result->gone += n;
+	f->result->more = f->result->more || n == PG_FOLD_LIMIT;
+	return pg_commit(f->pg, err);
+}
+
+int
+pg_fold_closing(struct pg_fold *f, struct err *err)
+{
+	static const struct pg_statement close = {"session_closed",
+	    "WITH u AS (UPDATE session s SET state = 3, closed_at = clock_timestamp()"
+	    "   WHERE s.pool_id = $1 AND s.state = 2"
+	    "   AND NOT EXISTS (SELECT 1 FROM intent i WHERE i.session_id = s.session_id)"
+	    "   AND NOT EXISTS (SELECT 1 FROM executor e WHERE e.session_id = s.session_id"
+	    "                   AND e.rank < 90) RETURNING s.name),"
+	    "v AS (INSERT INTO event_outbox (kind, session) SELECT 'session.closed', name FROM u)"
+	    "SELECT count(*) FROM u"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_params p;
+
+	pg_params_init(&p, f->arena);
+	pg_add_int4(&p, f->pool_id);
+	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
+		return -1;
+	if (pg_run(f->pg, &close, &p, &r, err) != 0) {
+		pg_rollback(f->pg);
+		return -1;
+	}
+	f->result->closed_sessions += (size_t)pg_int(r, 0, 0);
+	return pg_commit(f->pg, err);
+}

@@ -1,0 +1,168 @@
+/* pg_fold_intents: what users wish - close a session, stop an executor (K16: CANCELLED is legal only if
+ * no command row ever existed). */
+#include <string.h>
+
+#include "arena.h"
+#include "err.h"
+#include "pg_command.h"
+#include "pg_fold.h"
+#include "pg_lease.h"
+
+struct intent {
+	int64_t intent_id;
+	bool is_close, now;
+	struct id session_id, executor_id;
+};
+
+static int
+intents_read(struct pg_fold *f, struct intent **ret, size_t *ret_n, struct err *err)
+{
+	static const struct pg_statement read = {"intent_read",
+	    "SELECT intent_id, kind = 'session.close', now, session_id, executor_id FROM intent"
+	    " WHERE pool_id = $1 ORDER BY intent_id LIMIT 256"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct intent *rows;
+	struct pg_params p;
+
+	pg_params_init(&p, f->arena);
+	pg_add_int4(&p, f->pool_id);
+	if (pg_run(f->pg, &read, &p, &r, err) != 0)
+		return -1;
+	*ret_n = (size_t)PQntuples(r);
+	rows = arena_calloc(f->arena, *ret_n + 1, sizeof(*rows));
+	if (!rows)
+		return pg_no_room(err);
+	for (size_t i = 0; i < *ret_n; i++)
+		rows[i] = (struct intent){.intent_id = pg_int(r, (int)i, 0),
+		    .is_close = pg_bool(r, (int)i, 1),
+		    .now = pg_bool(r, (int)i, 2),
+		    .session_id = pg_id(r, (int)i, 3),
+		    .executor_id = pg_id(r, (int)i, 4)};
+	*ret = rows;
+	return 0;
+}
+
+static void
+intent_params(struct pg_fold *f, const struct intent *in, struct pg_params *p)
+{
+	pg_params_init(p, f->arena);
+	pg_add_uuid(p, &in->session_id);
+	pg_add_bool(p, in->is_close);
+	pg_add_uuid(p, &in->executor_id);
+}
+
+/* Those that never had a command: nobody but us knows of them. */
+static int
+cancel(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *err)
+{
+	static const struct pg_statement write = {"intent_cancel",
+	    "WITH t AS (SELECT executor_id FROM executor WHERE session_id = $1"
+	    "   AND ($2 OR executor_id = $3) AND rank < 40 AND generation = 0"
+	    "   ORDER BY executor_id LIMIT 1024 FOR NO KEY UPDATE),"
+	    "u AS (UPDATE executor e SET state = 96, rank = 90, prev_state = e.state,"
+	    "   prev_rank = e.rank, desired = 3, reason = 'cancelled', ended_at = clock_timestamp(),"
+	    "   gone_at = clock_timestamp() FROM t WHERE e.executor_id = t.executor_id"
+	    "   RETURNING e.executor_id, e.session_id, e.prev_state),"
+	    "q AS (DELETE FROM placement_queue q USING u WHERE q.executor_id = u.executor_id),"
+	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
+	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(96::int2) FROM u"
+	    "   HAVING count(*) > 0),"
+	    "v AS (INSERT INTO event_outbox (kind, executor_id) SELECT 'executor.cancelled', executor_id"
+	    "   FROM u) SELECT count(*) FROM u"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_params p;
+
+	intent_params(f, in, &p);
+	if (pg_run(f->pg, &write, &p, &r, err) != 0)
+		return -1;
+	*ret_n = (size_t)pg_int(r, 0, 0);
+	return 0;
+}
+
+/* Those that a host may have: desired STOP.  "now" also hastens what is stopping with grace. */
+static int
+stop(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *err)
+{
+	static const struct pg_statement find = {"intent_targets",
+	    "SELECT e.executor_id, e.host_id, CASE WHEN $4 THEN 0 ELSE p.stop_grace_ms END"
+	    " FROM executor e"
+	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
+	    " JOIN command c ON c.executor_id = e.executor_id AND c.generation = e.generation"
+	    " WHERE e.session_id = $1 AND ($2 OR e.executor_id = $3) AND e.rank < 90"
+	    " AND (e.desired = 1 OR ($4 AND e.desired = 2 AND c.stop_grace_ms > 0))"
+	    " ORDER BY e.executor_id LIMIT 1024"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_target *targets;
+	struct pg_params p;
+	struct id *ids;
+	size_t n, messages;
+
+	intent_params(f, in, &p);
+	pg_add_bool(&p, in->now);
+	if (pg_run(f->pg, &find, &p, &r, err) != 0)
+		return -1;
+	n = (size_t)PQntuples(r);
+	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
+	if (!targets)
+		return pg_no_room(err);
+	for (size_t i = 0; i < n; i++)
+		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
+		    .host_id = pg_text(r, (int)i, 1, f->arena),
+		    .desired = DESIRED_STOP,
+		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2)};
+	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
+		return -1;
+	pg_fold_add_ids(f, ids, messages);
+	*ret_n = n;
+	return 0;
+}
+
+static int
+forget(struct pg_fold *f, const struct intent *in, struct err *err)
+{
+	static const struct pg_statement delete_row = {
+	    "intent_forget", "DELETE FROM intent WHERE intent_id = $1"};
+	struct pg_params p;
+
+	pg_params_init(&p, f->arena);
+	pg_add_int8(&p, in->intent_id);
+	return pg_run(f->pg, &delete_row, &p, NULL, err);
+}
+
+/* An intent stays until it finds nothing more to do, so a session of any size is stopped in bounded
+ * transactions. */
+static int
+carry_out(struct pg_fold *f, const struct intent *in, struct err *err)
+{
+	size_t cancelled = 0, stopped = 0;
+
+	if (cancel(f, in, &cancelled, err) != 0 || stop(f, in, &stopped, err) != 0)
+		return -1;
+	if (cancelled == PG_FOLD_LIMIT || stopped == PG_FOLD_LIMIT) {
+		f->result->more = true;
+		return 0;
+	}
+	f->result->intents++;
+	return forget(f, in, err);
+}
+
+int
+pg_fold_intents(struct pg_fold *f, struct err *err)
+{
+	struct intent *intents;
+	size_t n;
+
+	if (intents_read(f, &intents, &n, err) != 0)
+		return -1;
+	for (size_t i = 0; i < n && f->id_count < PG_FOLD_LIMIT; i++) {
+		if (pg_begin_fenced(f->pg, f->lease, err) != 0)
+			return -1;
+		if (carry_out(f, &intents[i], err) != 0) {
+			pg_rollback(f->pg);
+			return -1;
+		}
+		if (pg_commit(f->pg, err) != 0)
+			return -1;
+	}
+	return 0;
+}
