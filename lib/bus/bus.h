@@ -77,12 +77,15 @@ struct bus_options {
 MUST_USE int bus_nats_new(const struct bus_options *options, struct bus **ret, struct err *err);
 /* One broker inside this process.  Handlers run on its one thread, in order of publication, unless
  * stepped: with stepped true nothing is delivered until bus_memory_step, which delivers one message
- * and returns false when there is none (for deterministic simulation). clock is borrowed. */
+ * and returns false when there is none (for deterministic simulation): a fetch then never waits, and
+ * a request steps the broker until it is answered or nothing is left.  clock is borrowed. */
 struct bus *bus_memory_new(const struct clock *clock, bool stepped);
 bool bus_memory_step(struct bus *b);
 /* Drops all messages, streams, and consumers, as a wiped JetStream directory does. */
 void bus_memory_wipe(struct bus *b);
 
+/* Unsubscribe everything and free pulls first.  Asynchronous publishes still in flight are answered
+ * (ERR_TIMEOUT) before it returns. */
 void bus_free(struct bus *b);
 DEFINE_CLEANUP(struct bus *, bus_free);
 
@@ -92,12 +95,14 @@ MUST_USE int bus_wait_connected(struct bus *b, int timeout_ms, struct err *err);
 enum bus_state bus_state(struct bus *b);
 /* CLOCK_BOOTTIME microseconds since when it has been connected without a break; 0: is not (K21, K23). */
 int64_t bus_connected_since_us(struct bus *b);
-/* Round trip of the last ping in microseconds, and the name of the server; "" when unknown. */
+/* Round trip of the last ping in microseconds, and the url of the server; "" when unknown. */
 int64_t bus_rtt_us(struct bus *b);
 const char *bus_server_name(struct bus *b);
 uint64_t bus_max_payload(struct bus *b);
 MUST_USE int bus_flush(struct bus *b, int timeout_ms, struct err *err);
 
+/* 0 says that it was handed over, not that it arrived: while a lost connection is being restored,
+ * messages wait in the reconnect buffer, and ERR_UNAVAILABLE comes when that is full. */
 MUST_USE int bus_publish(struct bus *b, const struct bus_out *out, struct err *err);
 /* Waits for one answer; *ret_reply is the caller's. */
 MUST_USE int bus_request(struct bus *b, const struct bus_out *out, int timeout_ms,
@@ -169,7 +174,9 @@ struct bus_stream_state {
 MUST_USE int bus_stream_state(struct bus *b, const char *name, struct bus_stream_state *ret, struct err *err);
 MUST_USE int bus_stream_delete(struct bus *b, const char *name, struct err *err);
 
-/* Binds to an existing durable.  ERR_NOT_FOUND: it is gone, ensure it and bind again. */
+/* Binds to an existing durable.  A binding is a name: it also finds the consumer that was made anew.
+ * One thread at a time per pull; several pulls of one durable share its messages.
+ * ERR_NOT_FOUND: it is gone, ensure it and bind again. */
 MUST_USE int bus_pull_bind(struct bus *b, const char *stream, const char *durable,
     struct bus_pull **ret, struct err *err);
 void bus_pull_free(struct bus_pull *p);

@@ -102,6 +102,33 @@ nats_bus_wake(struct nats_bus *b)
 
 /* ---- making one ---- */
 
+/* [scheme://][user[:password]@]host[:port]; libnats would only find out when it connects. */
+static bool
+is_url(const char *url)
+{
+	static const char *const schemes[] = {"nats://", "tls://"};
+	const char *host = url, *at;
+
+	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+			host = url + strlen(schemes[i]);
+	}
+	if ((at = strrchr(host, '@')))
+		host = at + 1;
+	if (strpbrk(host, "/ \t"))
+		return false;
+	const char *end = *host == '[' ? strchr(host, ']') : host + strcspn(host, ":");
+	if (!end || end == host)
+		return false;
+	if (*end == ']')
+		end++;
+	if (!*end)
+		return true;
+	char *rest = NULL;
+	long port = *end == ':' ? strtol(end + 1, &rest, 10) : 0;
+	return port > 0 && port < 65536 && !*rest;
+}
+
 /* libnats takes a list of urls, not one text with commas. */
 static int
 set_servers(struct nats_bus *b, const char *servers, struct err *err)
@@ -109,6 +136,7 @@ set_servers(struct nats_bus *b, const char *servers, struct err *err)
 	const char *urls[NATS_SERVERS_MAX];
 	char *copy = strdup(servers), *save = NULL;
 	unsigned n = 0;
+	bool valid = true;
 
 	if (!copy)
 		return err_set(err, ERR_INTERNAL, "no memory");
@@ -118,9 +146,11 @@ set_servers(struct nats_bus *b, const char *servers, struct err *err)
 			return err_field(
 			    err, ERR_INVALID, "servers", "more than %d servers", NATS_SERVERS_MAX);
 		}
+		valid = valid && is_url(url);
 		urls[n++] = url;
 	}
-	natsStatus s = n ? natsOptions_SetServers(b->options, urls, (int)n) : NATS_INVALID_ARG;
+	natsStatus s =
+	    n && valid ? natsOptions_SetServers(b->options, urls, (int)n) : NATS_INVALID_ARG;
 	free(copy);
 	if (s != NATS_OK)
 		return err_field(err, ERR_INVALID, "servers",

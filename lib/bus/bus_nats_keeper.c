@@ -7,6 +7,7 @@
 
 #include "bus_nats.h"
 #include "clock.h"
+#include "log.h"
 
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 20000
@@ -176,6 +177,7 @@ nats_keeper_on_error(natsConnection *nc, natsSubscription *sub, natsStatus e, vo
 	if (e == NATS_SLOW_CONSUMER)
 		return;
 	read_error(nc, why, sizeof(why));
+	log_debug("bus.error", LOG_STR("status", natsStatus_GetText(e)), LOG_STR("why", why));
 	pthread_mutex_lock(&b->lock);
 	snprintf(b->why, sizeof(b->why), "%s", why);
 	pthread_mutex_unlock(&b->lock);

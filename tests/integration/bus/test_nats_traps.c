@@ -215,16 +215,31 @@ a_server_that_is_not_there_is_a_timeout_with_the_reason(void **state)
 }
 
 static void
-no_servers_is_invalid(void **state)
+what_is_not_a_list_of_urls_is_invalid(void **state)
 {
-	struct bus_options options = {.servers = ""};
-	struct bus *b = NULL;
+	static const char *const bad[] = {"", ",", "nats://", "nats://host:port", "host:99999",
+	    "http://host:4222", "nats://host:4222,:4222", "host/path"};
+	static const char *const good[] = {
+	    "localhost", "nats://u:p@127.0.0.1:1", "tls://[::1]:1, 127.0.0.1:1"};
 	struct err err;
 
 	(void)state;
-	assert_int_equal(bus_nats_new(&options, &b, &err), -1);
-	assert_int_equal(err.kind, ERR_INVALID);
-	assert_string_equal(err.field, "servers");
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct bus_options options = {.servers = bad[i]};
+		struct bus *b = NULL;
+
+		if (bus_nats_new(&options, &b, &err) == 0)
+			fail_msg("'%s' was accepted", bad[i]);
+		assert_int_equal(err.kind, ERR_INVALID);
+		assert_string_equal(err.field, "servers");
+	}
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		struct bus_options options = {.servers = good[i]};
+		struct bus *b = NULL;
+
+		assert_ok(bus_nats_new(&options, &b, &err));
+		bus_free(b);
+	}
 }
 
 struct answers {
@@ -453,7 +468,7 @@ main(void)
 	    cmocka_unit_test(subscriptions_live_again_after_the_server_was_killed_K21),
 	    cmocka_unit_test(a_list_of_servers_is_tried_in_turn),
 	    cmocka_unit_test(a_server_that_is_not_there_is_a_timeout_with_the_reason),
-	    cmocka_unit_test(no_servers_is_invalid),
+	    cmocka_unit_test(what_is_not_a_list_of_urls_is_invalid),
 	    cmocka_unit_test(a_silent_server_times_out_every_asynchronous_publish_K10),
 	    cmocka_unit_test(closing_the_bus_answers_what_is_in_flight),
 	    cmocka_unit_test(a_fetch_ends_when_the_server_dies),
