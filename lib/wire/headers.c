@@ -68,10 +68,12 @@ line_add_executor(struct line *l, const char *name, const ProtobufCBinaryData *i
 static void
 add_items(struct line *l, Fairlead__V1__CommandItem *const *items, size_t n)
 {
-	line_add(
-	    l, "%s ", n ? desired_state_text((enum desired_state)items[0]->desired) : "nothing");
-	if (n)
-		line_add_executor(l, items[0]->name, &items[0]->executor_id);
+	if (n == 0) {
+		line_add(l, "nothing");
+		return;
+	}
+	line_add(l, "%s ", desired_state_text((enum desired_state)items[0]->desired));
+	line_add_executor(l, items[0]->name, &items[0]->executor_id);
 	if (n > 1)
 		line_add(l, " +%zu", n - 1);
 }

@@ -36,6 +36,7 @@ next(struct loader *l)
 		return 0;
 	if (l->parser.error == YAML_MEMORY_ERROR)
 		return err_set(l->err, ERR_LIMIT, "%s: out of memory", l->name);
+	l->path[0] = '\0'; /* what is no YAML has a line, but no key */
 	return refuse(
 	    l, l->parser.problem_mark.line, l->parser.problem ? l->parser.problem : "is not YAML");
 }
