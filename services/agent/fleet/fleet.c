@@ -78,6 +78,7 @@ make_link(struct fleet *f, struct member *m, struct link **ret, struct err *err)
 	    .prefix = f->options.prefix,
 	    .mailbox_capacity = m ? OWN_MAILBOX : SHARED_MAILBOX,
 	    .many = m == NULL,
+	    .quiet = m != NULL,
 	    .deliver = m ? on_own_deliver : on_shared_deliver,
 	    .arg = m ? (void *)m : (void *)f,
 	};

@@ -112,13 +112,13 @@ on_state(void *arg, enum bus_state state, const char *why)
 {
 	struct link *l = arg;
 	struct letter *letter = calloc(1, sizeof(*letter));
+	enum log_level level = state == BUS_CONNECTED ? LOG_INFO_LEVEL : LOG_WARN_LEVEL;
 
-	if (state == BUS_CONNECTED) {
+	if (state == BUS_CONNECTED)
 		atomic_fetch_add(&l->connects, 1);
-		log_info("bus.connected", LOG_STR("why", why ? why : ""));
-	} else {
-		log_warn("bus.disconnected", LOG_STR("why", why ? why : ""));
-	}
+	LOG_AT(l->options.quiet ? LOG_DEBUG_LEVEL : level,
+	    state == BUS_CONNECTED ? "bus.connected" : "bus.disconnected",
+	    LOG_STR("why", why ? why : ""));
 	if (letter) {
 		letter->item.type = LINK_CONNECTED;
 		post(l, letter);

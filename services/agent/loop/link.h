@@ -48,6 +48,7 @@ struct link_options {
 	const char *prefix;        /* subjects; borrowed */
 	unsigned mailbox_capacity; /* 0: LINK_MAILBOX_DEFAULT */
 	bool many;                 /* subscribe for all hosts at once: fl.live.* */
+	bool quiet;                /* no log lines about the connection */
 	/* Called on the loop thread with what arrived for one host, in order. */
 	void (*deliver)(void *arg, size_t host, const struct link_item *items, size_t n);
 	void *arg;

@@ -1,7 +1,19 @@
 /* The real agent, its shims and a real bus, against a scripted control plane. */
 #include "agent_cp.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 #define RUN FAIRLEAD__V1__DESIRED__RUN
 #define STOP FAIRLEAD__V1__DESIRED__STOP
@@ -373,6 +385,82 @@ a_wrong_host_id_is_refused_with_the_rule_A3(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* A number from a "Name:   123 ..." line of a /proc status file. */
+static long
+status_number(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	long number = 0;
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
+			number = atol(line + strlen(name) + 1);
+	fclose(file);
+	return number;
+}
+
+static long
+context_switches(pid_t pid)
+{
+	char path[320];
+	struct dirent *entry;
+	long sum = 0;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	assert_non_null(tasks);
+	while ((entry = readdir(tasks)) != NULL) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/status", (int)pid, entry->d_name);
+		sum += status_number(path, "voluntary_ctxt_switches");
+		sum += status_number(path, "nonvoluntary_ctxt_switches");
+	}
+	closedir(tasks);
+	return sum;
+}
+
+static bool
+time_is_up(struct cp *cp, void *arg)
+{
+	(void)cp;
+	return clock_mono_us(clock_system()) >= *(int64_t *)arg;
+}
+
+static void
+an_idle_agent_is_small_and_sleeps_B7(void **state)
+{
+	struct fixture *f = *state;
+	unsigned heartbeats;
+	char path[64];
+	int64_t end;
+	long before, switches;
+
+	if (SANITIZED) {
+		print_message("SKIP: sanitizers change both figures\n");
+		skip();
+	}
+	start(f);
+	end = clock_mono_us(clock_system()) + 2 * SECOND_US; /* what was written lazily is */
+	assert_true(cp_wait(&f->cp, time_is_up, &end, PATIENCE_MS));
+	heartbeats = f->cp.heartbeats_seen;
+	before = context_switches(f->agent.pid);
+	end = clock_mono_us(clock_system()) + 10 * SECOND_US;
+	assert_true(cp_wait(&f->cp, time_is_up, &end, PATIENCE_MS));
+	switches = context_switches(f->agent.pid) - before;
+	heartbeats = f->cp.heartbeats_seen - heartbeats;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)f->agent.pid);
+	print_message("RssAnon %ld kB, RSS %ld kB, %ld context switches, %u heartbeats\n",
+	    status_number(path, "RssAnon"), status_number(path, "VmRSS"), switches, heartbeats);
+	assert_true(heartbeats >= 15);
+	assert_in_range(status_number(path, "RssAnon"), 1, 4 * 1024);
+	assert_in_range(status_number(path, "VmRSS"), 1, 16 * 1024);
+	/* pings: one in 20 s; five times the figure, as every test */
+	assert_in_range(switches, 1, 5 * 4 * (heartbeats + 1));
+}
+
 int
 main(void)
 {
@@ -390,6 +478,7 @@ main(void)
 	    TEST(sigterm_leaves_executors_and_the_next_agent_adopts_them_R7),
 	    TEST(one_agent_per_state_directory_K20),
 	    TEST(a_wrong_host_id_is_refused_with_the_rule_A3),
+	    TEST(an_idle_agent_is_small_and_sleeps_B7),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
