@@ -1,0 +1,295 @@
+#include "cell.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+
+#define READY_TIMEOUT_US (60 * SECOND_US)
+#define READY_STEP_MS 50
+#define CALL_TIMEOUT_MS 20000
+#define STOP_TIMEOUT_MS 15000
+#define RESTART_FIRST_MS 200
+#define RESTART_MAX_MS 5000
+
+static int
+directory_make(const char *path, struct err *err)
+{
+	if (mkdir(path, 0755) != 0 && errno != EEXIST)
+		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int
+directories_make(struct cell *c, struct err *err)
+{
+	static const char *const below[] = {"", "/log", "/nats", "/agents"};
+	char path[320];
+
+	for (size_t i = 0; i < COUNT_OF(below); i++) {
+		snprintf(path, sizeof(path), "%s%s", c->data, below[i]);
+		if (directory_make(path, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A port that is free now; the one chosen last time when it still is, so that a restart keeps urls.
+ */
+static int
+port_choose(struct cell *c, struct err *err)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	char path[320];
+	unsigned kept = 0;
+	FILE *file;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/nats.port", c->data);
+	file = fopen(path, "re");
+	if (file) {
+		if (fscanf(file, "%u", &kept) != 1)
+			kept = 0;
+		fclose(file);
+	}
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	address.sin_port = htons((uint16_t)kept);
+	if (fd < 0 ||
+	    (bind(fd, (struct sockaddr *)&address, size) != 0 &&
+		(address.sin_port = 0, bind(fd, (struct sockaddr *)&address, size) != 0)) ||
+	    getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return err_set(err, ERR_UNAVAILABLE, "no free port: %s", strerror(errno));
+	}
+	close(fd);
+	c->nats_port = ntohs(address.sin_port);
+	snprintf(c->nats_url, sizeof(c->nats_url), "nats://127.0.0.1:%u", c->nats_port);
+	file = fopen(path, "we");
+	if (!file)
+		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
+	fprintf(file, "%u\n", c->nats_port);
+	return fclose(file) == 0 ? 0 : err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
+}
+
+/* ---- the children ---- */
+
+static void
+log_path(const struct cell *c, const char *name, char *buffer, size_t size)
+{
+	snprintf(buffer, size, "%s/log/%s.log", c->data, name);
+}
+
+static struct child *
+child_new(struct cell *c)
+{
+	return &c->children[c->child_count++];
+}
+
+static void
+nats_child(struct cell *c)
+{
+	struct child *child = child_new(c);
+
+	child_init(child, "nats", SIGTERM);
+	child_arg(child, "nats-server");
+	child_arg(child, "--addr");
+	child_arg(child, "127.0.0.1");
+	child_arg(child, "--port");
+	child_arg(child, "%u", c->nats_port);
+	child_arg(child, "--name");
+	child_arg(child, "fairlead-dev");
+	child_arg(child, "--jetstream");
+	child_arg(child, "--store_dir");
+	child_arg(child, "%s/nats", c->data);
+}
+
+static void
+service_children(struct cell *c, const char *service, unsigned count)
+{
+	for (unsigned i = 1; i <= count; i++) {
+		struct child *child = child_new(c);
+		char name[CHILD_NAME_BYTES];
+
+		snprintf(name, sizeof(name), "%s-%u", service, i);
+		child_init(child, name, SIGTERM);
+		child_arg(child, "%s/fairlead-%s", c->bin, service);
+		child_arg(child, "--nats-servers=%s", c->nats_url);
+		child_arg(child, "--database-url=%s", c->database_url);
+		child_arg(child, "--instance=%s", name);
+	}
+}
+
+static void
+agent_children(struct cell *c)
+{
+	for (unsigned i = 1; i <= c->agents; i++) {
+		struct child *child = child_new(c);
+		char name[CHILD_NAME_BYTES];
+
+		snprintf(name, sizeof(name), "dev-%u", i);
+		child_init(child, name, SIGTERM);
+		child_arg(child, "%s/fairlead-agent", c->bin);
+		child_arg(child, "--nats-servers=%s", c->nats_url);
+		child_arg(child, "--host-id=%s", name);
+		child_arg(child, "--state-dir=%s/agents/%s", c->data, name);
+		child_arg(child, "--stop-executors-on-exit");
+	}
+}
+
+static int
+start_from(struct cell *c, unsigned first, struct err *err)
+{
+	char log[400];
+
+	for (unsigned i = first; i < c->child_count; i++) {
+		log_path(c, c->children[i].name, log, sizeof(log));
+		if (child_start(&c->children[i], log, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- one-shots of our own CLI ---- */
+
+static int
+call(struct cell *c, const char *name, const char *const *words, struct err *err)
+{
+	char log[400];
+	struct child child;
+	int r;
+
+	log_path(c, name, log, sizeof(log));
+	child_init(&child, name, SIGTERM);
+	child_arg(&child, "%s/fairlead", c->bin);
+	for (size_t i = 0; words[i]; i++)
+		child_arg(&child, "%s", words[i]);
+	child_arg(&child, "--server=%s", c->nats_url);
+	r = child_run(&child, log, CALL_TIMEOUT_MS, err);
+	child_done(&child);
+	return r;
+}
+
+static int
+prepare(struct cell *c, struct err *err)
+{
+	char url[200];
+	const char *const migrate[] = {"admin", "migrate", url, "--timeout=15s", NULL};
+	const char *const bus_init[] = {"admin", "bus-init", "--timeout=15s", NULL};
+
+	snprintf(url, sizeof(url), "--database-url=%s", c->database_url);
+	if (call(c, "migrate", migrate, err) != 0)
+		return -1;
+	return call(c, "bus-init", bus_init, err);
+}
+
+/* The API answers for every agent that it is READY and heard. */
+static int
+wait_ready(struct cell *c, struct err *err)
+{
+	int64_t deadline = clock_mono_us(clock_system()) + READY_TIMEOUT_US;
+	char host[CHILD_NAME_BYTES];
+
+	for (unsigned i = 1; i <= c->agents; i++) {
+		const char *const show[] = {"host", "show", host, "--timeout=2s", NULL};
+
+		snprintf(host, sizeof(host), "dev-%u", i);
+		while (call(c, "ready", show, err) != 0) {
+			if (clock_mono_us(clock_system()) > deadline)
+				return err_set(err, ERR_TIMEOUT, "host %s is not ready; see %s/log",
+				    host, c->data);
+			cell_tend(c);
+			poll(NULL, 0, READY_STEP_MS);
+		}
+	}
+	return 0;
+}
+
+int
+cell_start(struct cell *c, struct err *err)
+{
+	if (directories_make(c, err) != 0 || port_choose(c, err) != 0 ||
+	    cell_postgres_init(c, err) != 0)
+		return -1;
+	nats_child(c);
+	if (cell_postgres_child(c, child_new(c), err) != 0)
+		return -1;
+	c->infrastructure = c->child_count;
+	if (start_from(c, 0, err) != 0 || prepare(c, err) != 0)
+		return -1;
+	service_children(c, "hub", c->hubs);
+	service_children(c, "scheduler", c->schedulers);
+	agent_children(c);
+	if (start_from(c, c->infrastructure, err) != 0)
+		return -1;
+	return wait_ready(c, err);
+}
+
+void
+cell_stop(struct cell *c)
+{
+	/* Agents and services of one kind stop together; the bus and the database after them. */
+	for (unsigned i = c->child_count; i > c->infrastructure; i--) {
+		if (c->children[i - 1].pid)
+			kill(c->children[i - 1].pid, c->children[i - 1].stop_signal);
+	}
+	for (unsigned i = c->child_count; i > 0; i--) {
+		child_stop(&c->children[i - 1], STOP_TIMEOUT_MS);
+		child_done(&c->children[i - 1]);
+	}
+	c->child_count = 0;
+	if (*c->sockets)
+		rmdir(c->sockets);
+}
+
+static void
+ended(struct child *child, int64_t now)
+{
+	int64_t pause_ms = RESTART_FIRST_MS;
+
+	if (now - child->started_us > 10 * SECOND_US)
+		child->restarts = 0;
+	for (unsigned i = 0; i < child->restarts && pause_ms < RESTART_MAX_MS; i++)
+		pause_ms *= 2;
+	child->restarts++;
+	child->restart_at_us = now + pause_ms * MS_US;
+	fprintf(stderr, "fairlead dev: %s ended (%s %d), starts again\n", child->name,
+	    WIFSIGNALED(child->status) ? "signal" : "exit",
+	    WIFSIGNALED(child->status) ? WTERMSIG(child->status) : WEXITSTATUS(child->status));
+}
+
+void
+cell_tend(struct cell *c)
+{
+	int64_t now = clock_mono_us(clock_system());
+	struct err err = {0};
+	char log[400];
+
+	for (unsigned i = 0; i < c->child_count; i++) {
+		struct child *child = &c->children[i];
+
+		if (child->pid && waitpid(child->pid, &child->status, WNOHANG) == child->pid) {
+			child->pid = 0;
+			ended(child, now);
+		}
+		if (!child->pid && child->restart_at_us && child->restart_at_us <= now) {
+			child->restart_at_us = 0;
+			log_path(c, child->name, log, sizeof(log));
+			if (child_start(child, log, &err) != 0)
+				child->restart_at_us = now + RESTART_MAX_MS * MS_US;
+		}
+	}
+}

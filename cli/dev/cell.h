@@ -1,0 +1,36 @@
+/* cell: the processes of `fairlead dev`, in the order in which they start. */
+#ifndef CELL_H
+#define CELL_H
+
+#include <stdbool.h>
+
+#include "child.h"
+
+#define CELL_CHILDREN_MAX 64
+
+struct cell {
+	char data[256];   /* absolute */
+	char bin[256];    /* where our programs are */
+	char sockets[64]; /* of Postgres: a path short enough for a socket */
+	char nats_url[64], database_url[160];
+	unsigned nats_port, agents, hubs, schedulers;
+	uid_t postgres_uid; /* 0: as we are */
+	gid_t postgres_gid;
+	struct child children[CELL_CHILDREN_MAX];
+	unsigned child_count;
+	unsigned infrastructure; /* how many of them are nats and postgres */
+};
+
+/* Directories, ports, initdb when the data is new, then every process; returns when the API answers
+ * and all agents are READY.  On -1 what was started still has to be stopped. */
+MUST_USE int cell_start(struct cell *c, struct err *err);
+/* In reverse order: agents with their executors, services, bus, database. */
+void cell_stop(struct cell *c);
+/* Reaps what ended and starts it again, with a growing pause; call it often. */
+void cell_tend(struct cell *c);
+
+/* postgres.c */
+MUST_USE int cell_postgres_init(struct cell *c, struct err *err);
+MUST_USE int cell_postgres_child(struct cell *c, struct child *child, struct err *err);
+
+#endif
