@@ -23,12 +23,7 @@ pg_free(struct store *s)
 	free(pg);
 }
 
-
-
-
-
-const struct store_ops pg_ops = {
-    .free = pg_free,
+const struct store_ops pg_ops = {.free = pg_free,
 #define PG_OP_ROW(name_, parameters, arguments) .name_ = pg_store_##name_,
     STORE_OPS(PG_OP_ROW)
 #undef PG_OP_ROW
@@ -48,14 +43,16 @@ store_pg_new(const struct store_options *o, struct store **ret, struct err *err)
 	pg->application = strdup(o->application ? o->application : "fairlead");
 	pg->role = o->role ? strdup(o->role) : NULL;
 	pg->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS_DEFAULT;
-	pg->connect_timeout_ms = o->connect_timeout_ms > 0 ? o->connect_timeout_ms : TIMEOUT_MS_DEFAULT;
+	pg->connect_timeout_ms =
+	    o->connect_timeout_ms > 0 ? o->connect_timeout_ms : TIMEOUT_MS_DEFAULT;
 	if (!pg->url || !pg->application || (o->role && !pg->role)) {
 		pg_free(&pg->base);
 		return err_set(err, ERR_INTERNAL, "no memory for a store");
 	}
 	parsed = PQconninfoParse(pg->url, &why);
 	if (!parsed) {
-		err_field(err, ERR_INVALID, "database_url", "%s", why ? why : "not a connection string");
+		err_field(
+		    err, ERR_INVALID, "database_url", "%s", why ? why : "not a connection string");
 		PQfreemem(why);
 		pg_free(&pg->base);
 		return -1;
@@ -87,7 +84,8 @@ pg_settings(struct pg *pg, struct err *err)
 
 		if (!name)
 			return err_set(err, ERR_INTERNAL, "no memory");
-		snprintf(role, sizeof(role), "SET ROLE %.100s; SET plan_cache_mode = force_generic_plan;", name);
+		snprintf(role, sizeof(role),
+		    "SET ROLE %.100s; SET plan_cache_mode = force_generic_plan;", name);
 		PQfreemem(name);
 	}
 	snprintf(sql, sizeof(sql),
@@ -146,11 +144,22 @@ kind_of(const char *state)
 		const char *prefix;
 		enum err_kind kind;
 	} rows[] = {
-	    {"40001", ERR_UNAVAILABLE}, {"40P01", ERR_UNAVAILABLE}, {"55P03", ERR_UNAVAILABLE},
-	    {"57014", ERR_TIMEOUT}, {"25P03", ERR_UNAVAILABLE}, {"25P04", ERR_TIMEOUT},
-	    {"57P", ERR_UNAVAILABLE}, {"08", ERR_UNAVAILABLE}, {"53", ERR_UNAVAILABLE},
-	    {"25006", ERR_UNAVAILABLE}, {"58", ERR_UNAVAILABLE}, {"42501", ERR_DENIED},
-	    {"28", ERR_DENIED}, {"23505", ERR_CONFLICT}, {"22", ERR_INVALID}, {"23", ERR_INVALID},
+	    {"40001", ERR_UNAVAILABLE},
+	    {"40P01", ERR_UNAVAILABLE},
+	    {"55P03", ERR_UNAVAILABLE},
+	    {"57014", ERR_TIMEOUT},
+	    {"25P03", ERR_UNAVAILABLE},
+	    {"25P04", ERR_TIMEOUT},
+	    {"57P", ERR_UNAVAILABLE},
+	    {"08", ERR_UNAVAILABLE},
+	    {"53", ERR_UNAVAILABLE},
+	    {"25006", ERR_UNAVAILABLE},
+	    {"58", ERR_UNAVAILABLE},
+	    {"42501", ERR_DENIED},
+	    {"28", ERR_DENIED},
+	    {"23505", ERR_CONFLICT},
+	    {"22", ERR_INVALID},
+	    {"23", ERR_INVALID},
 	    {"42P01", ERR_NOT_FOUND},
 	};
 
@@ -170,8 +179,9 @@ pg_error(struct pg *pg, const PGresult *r, const char *what, struct err *err)
 
 	if (!text)
 		text = PQerrorMessage(pg->conn);
-	err_set(err, lost || !state ? ERR_UNAVAILABLE : kind_of(state), "Postgres: %s: %.*s%s%s%s", what,
-	    (int)strcspn(text, "\n"), text, state ? " (" : "", state ? state : "", state ? ")" : "");
+	err_set(err, lost || !state ? ERR_UNAVAILABLE : kind_of(state), "Postgres: %s: %.*s%s%s%s",
+	    what, (int)strcspn(text, "\n"), text, state ? " (" : "", state ? state : "",
+	    state ? ")" : "");
 	if (lost)
 		pg_disconnect(pg);
 	return -1;

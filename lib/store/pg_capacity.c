@@ -14,8 +14,8 @@ pg_add_ids(struct pg_params *p, const struct id *ids, size_t n)
 }
 
 int
-pg_capacity_free(struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a,
-    struct err *err)
+pg_capacity_free(
+    struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err)
 {
 	static const struct pg_statement free_rows = {"capacity_free",
 	    "WITH x AS (UPDATE host_executor SET reserved = false"
@@ -26,7 +26,8 @@ pg_capacity_free(struct pg *pg, const struct id *executor_ids, size_t n, struct 
 	    "   FROM x GROUP BY 1 ORDER BY 1)"
 	    "UPDATE host_capacity c SET cpu_millis = c.cpu_millis - m.cpu,"
 	    " memory_bytes = c.memory_bytes - m.memory, disk_bytes = c.disk_bytes - m.disk,"
-	    " gpus = c.gpus - m.gpus, slots = c.slots - m.slots FROM m WHERE c.host_id = m.host_id"};
+	    " gpus = c.gpus - m.gpus, slots = c.slots - m.slots FROM m WHERE c.host_id = "
+	    "m.host_id"};
 	struct pg_params p;
 
 	if (n == 0)

@@ -4,9 +4,10 @@
 
 #include "pg.h"
 
-/* Only rows that still were reserved change host_capacity.  Inside the caller's fenced transaction. */
-MUST_USE int pg_capacity_free(struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a,
-    struct err *err);
+/* Only rows that still were reserved change host_capacity.  Inside the caller's fenced transaction.
+ */
+MUST_USE int pg_capacity_free(
+    struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err);
 void pg_add_ids(struct pg_params *p, const struct id *ids, size_t n);
 
 #endif

@@ -32,9 +32,11 @@ static int
 executors_read(struct pg *pg, struct store_cell *ret, struct err *err)
 {
 	static const struct pg_statement counters = {"cell_counters",
-	    "SELECT v.s, sum(v.n)::int8 FROM (SELECT t.s, t.n FROM session_counter c, LATERAL (VALUES"
+	    "SELECT v.s, sum(v.n)::int8 FROM (SELECT t.s, t.n FROM session_counter c, LATERAL "
+	    "(VALUES"
 	    " (10, c.queued), (20, c.placed), (40, c.accepted), (50, c.pulling), (60, c.starting),"
-	    " (70, c.running), (75, c.backoff), (80, c.stopping), (90, c.succeeded), (91, c.failed),"
+	    " (70, c.running), (75, c.backoff), (80, c.stopping), (90, c.succeeded), (91, "
+	    "c.failed),"
 	    " (92, c.stopped), (93, c.rejected), (94, c.lost), (95, c.expired), (96, c.cancelled))"
 	    " t(s, n) UNION ALL SELECT x.t, 1 FROM session_delta d, unnest(d.to_states) x(t)"
 	    " UNION ALL SELECT x.f, -1 FROM session_delta d, unnest(d.from_states) x(f)) v"
@@ -53,9 +55,12 @@ pg_store_cell_get(struct store *s, struct arena *a, struct store_cell *ret, stru
 {
 	static const struct pg_statement cell = {"cell_get",
 	    "SELECT name, cell_term, (SELECT max(version) FROM schema_migration),"
-	    " (SELECT count(*) FROM host WHERE state = 1), (SELECT count(*) FROM host WHERE state = 2),"
-	    " (SELECT count(*) FROM host WHERE state = 3), (SELECT count(*) FROM host WHERE state = 4),"
-	    " (SELECT count(*) FROM session WHERE state = 1), (SELECT count(*) FROM placement_queue),"
+	    " (SELECT count(*) FROM host WHERE state = 1), (SELECT count(*) FROM host WHERE state "
+	    "= 2),"
+	    " (SELECT count(*) FROM host WHERE state = 3), (SELECT count(*) FROM host WHERE state "
+	    "= 4),"
+	    " (SELECT count(*) FROM session WHERE state = 1), (SELECT count(*) FROM "
+	    "placement_queue),"
 	    " (SELECT count(*) FROM outbox WHERE sent_at IS NULL) FROM cell"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 

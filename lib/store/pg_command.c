@@ -21,7 +21,7 @@ struct batch {
 	size_t n;
 	struct command_host *hosts; /* sorted by id */
 	size_t host_count;
-	struct id *message_of;      /* per target; zero: passed over */
+	struct id *message_of; /* per target; zero: passed over */
 	uint64_t *seq_of;
 	struct id *messages;
 	size_t message_count;

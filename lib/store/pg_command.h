@@ -1,6 +1,6 @@
-/* pg_command: raises desired state of executors that have a command already: generation + 1, a command
- * row with its own host_seq, messages of up to 64 items in the outbox.  Inside the caller's fenced
- * transaction; takes the locks in order (host, executor, host_executor). */
+/* pg_command: raises desired state of executors that have a command already: generation + 1, a
+ * command row with its own host_seq, messages of up to 64 items in the outbox.  Inside the caller's
+ * fenced transaction; takes the locks in order (host, executor, host_executor). */
 #ifndef PG_COMMAND_H
 #define PG_COMMAND_H
 
@@ -13,8 +13,8 @@ struct pg_target {
 	uint32_t stop_grace_ms;
 };
 
-/* targets: sorted by executor id, distinct.  *ret_ids: the messages, to load after the commit.  Targets
- * whose host is RETIRED are passed over: nobody listens there. */
+/* targets: sorted by executor id, distinct.  *ret_ids: the messages, to load after the commit.
+ * Targets whose host is RETIRED are passed over: nobody listens there. */
 MUST_USE int pg_commands_write(struct pg *pg, const struct pg_target *targets, size_t n,
     struct arena *a, struct id **ret_ids, size_t *ret_n, struct err *err);
 

@@ -100,13 +100,15 @@ pg_store_event_list(struct store *s, const struct store_event_query *q, struct a
 	struct pg_params p;
 
 	if (q->session && q->host)
-		return err_field(err, ERR_INVALID, "host", "ask for a session or for a host, not both");
+		return err_field(
+		    err, ERR_INVALID, "host", "ask for a session or for a host, not both");
 	pg_params_init(&p, a);
 	pg_add_int8(&p, (int64_t)q->after);
 	pg_add_time(&p, q->since_us);
 	pg_add_int8(&p, q->limit);
 	st = list_statement(q, &p);
-	if (gap_look(pg_of(s), q->after, a, ret_gap, err) != 0 || pg_run(pg_of(s), st, &p, &r, err) != 0)
+	if (gap_look(pg_of(s), q->after, a, ret_gap, err) != 0 ||
+	    pg_run(pg_of(s), st, &p, &r, err) != 0)
 		return -1;
 	*ret_n = (size_t)PQntuples(r);
 	rows = arena_calloc(a, *ret_n + 1, sizeof(*rows));

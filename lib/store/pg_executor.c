@@ -7,16 +7,17 @@
 #include "pg.h"
 
 #define COLUMNS                                                                                    \
-	"e.executor_id, e.session_id, s.name, coalesce(e.host_id, ''), e.reason, e.detail,"         \
-	"e.late_outcome, e.idx, e.attempt, e.incarnation, e.state, e.desired, e.generation,"        \
-	"e.accepted_generation, e.gone_generation, e.exit_code, e.signal, e.oom, e.started,"        \
+	"e.executor_id, e.session_id, s.name, coalesce(e.host_id, ''), e.reason, e.detail,"        \
+	"e.late_outcome, e.idx, e.attempt, e.incarnation, e.state, e.desired, e.generation,"       \
+	"e.accepted_generation, e.gone_generation, e.exit_code, e.signal, e.oom, e.started,"       \
 	"e.queued_at, e.placed_at, (SELECT min(c.sent_at) FROM command c"                          \
-	" WHERE c.executor_id = e.executor_id AND c.desired = 1), e.accepted_at, e.starting_at, e.running_at,"          \
-	"e.ended_at, e.gone_at, e.starting_after_us, e.running_after_us, e.ended_after_us,"         \
+	" WHERE c.executor_id = e.executor_id AND c.desired = 1), e.accepted_at, e.starting_at, "  \
+	"e.running_at,"                                                                            \
+	"e.ended_at, e.gone_at, e.starting_after_us, e.running_after_us, e.ended_after_us,"        \
 	"p.body, coalesce(q.why, '{}')::text"
 #define FROM                                                                                       \
-	" FROM executor e JOIN session s USING (session_id)"                                        \
-	" JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"          \
+	" FROM executor e JOIN session s USING (session_id)"                                       \
+	" JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"         \
 	" LEFT JOIN placement_queue q USING (executor_id)"
 
 static int
@@ -88,7 +89,8 @@ int
 pg_store_executor_list(struct store *s, const struct store_executor_query *q, struct arena *a,
     struct store_executor **ret, size_t *ret_n, struct err *err)
 {
-	/* One statement per kind of question, so that each has its own index and no OR in its plan. */
+	/* One statement per kind of question, so that each has its own index and no OR in its plan.
+	 */
 	static const struct pg_statement by_session = {"executor_list_session",
 	    "SELECT " COLUMNS FROM " WHERE s.session_id = (SELECT session_id FROM session"
 	    "   WHERE name = $1 ORDER BY (state <> 3) DESC, created_at DESC LIMIT 1)"
@@ -167,8 +169,8 @@ pg_store_executor_find(struct store *s, const char *session, uint32_t index, uin
 }
 
 int
-pg_store_executor_stop(struct store *s, const struct id *executor_id, bool now, const char *who,
-    struct err *err)
+pg_store_executor_stop(
+    struct store *s, const struct id *executor_id, bool now, const char *who, struct err *err)
 {
 	static const struct pg_statement stop = {"executor_stop",
 	    "INSERT INTO intent (pool_id, kind, session_id, executor_id, now, who)"

@@ -1,5 +1,5 @@
-/* pg_expire: a RUN that no host accepted in time (K13, K16): EXPIRED, and ABSENT at the next generation, so
- * that nothing the control plane gave up on keeps running. */
+/* pg_expire: a RUN that no host accepted in time (K13, K16): EXPIRED, and ABSENT at the next
+ * generation, so that nothing the control plane gave up on keeps running. */
 #include "arena.h"
 #include "err.h"
 #include "pg.h"
@@ -12,9 +12,11 @@ static int
 late_find(struct pg *pg, const char *pool, struct arena *a, struct pg_target **ret, size_t *ret_n,
     struct err *err)
 {
-	/* Messages that want something are in the outbox: its few rows lead to the late commands. */
+	/* Messages that want something are in the outbox: its few rows lead to the late commands.
+	 */
 	static const struct pg_statement find = {"expire_find",
-	    "SELECT DISTINCT e.executor_id, e.host_id FROM outbox o JOIN command c USING (message_id)"
+	    "SELECT DISTINCT e.executor_id, e.host_id FROM outbox o JOIN command c USING "
+	    "(message_id)"
 	    " JOIN executor e ON e.executor_id = c.executor_id AND e.generation = c.generation"
 	    " WHERE o.pool_id = (SELECT pool_id FROM pool WHERE name = $1) AND c.desired = 1"
 	    " AND c.deadline_at < clock_timestamp() AND c.outcome IS NULL"
@@ -48,7 +50,8 @@ late_mark(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct
 	static const struct pg_statement mark = {"expire_mark",
 	    "WITH u AS (UPDATE executor e SET state = 95, rank = 90, prev_state = e.state,"
 	    "   prev_rank = e.rank, reason = 'expired', ended_at = clock_timestamp()"
-	    "   WHERE e.executor_id = ANY($1::uuid[]) AND e.rank < 90 AND e.accepted_generation < e.generation"
+	    "   WHERE e.executor_id = ANY($1::uuid[]) AND e.rank < 90 AND e.accepted_generation < "
+	    "e.generation"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state, e.host_id, e.generation),"
 	    "c AS (UPDATE command c SET outcome = 1, outcome_at = clock_timestamp(),"
 	    "   outcome_reason = 'not accepted in time' FROM u"
@@ -73,8 +76,8 @@ late_mark(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct
 }
 
 static int
-expire_write(struct pg *pg, struct pg_target *targets, size_t n, struct arena *a, struct id **ret_ids,
-    size_t *ret_message_count, size_t *ret_expired, struct err *err)
+expire_write(struct pg *pg, struct pg_target *targets, size_t n, struct arena *a,
+    struct id **ret_ids, size_t *ret_message_count, size_t *ret_expired, struct err *err)
 {
 	struct id *ids = arena_calloc(a, n + 1, sizeof(*ids));
 	size_t kept = 0, at = 0;

@@ -17,7 +17,8 @@ work_look(struct pg_fold *f, const char *pool, struct work *ret, struct err *err
 {
 	static const struct pg_statement look = {"fold_look",
 	    "SELECT p.pool_id, EXISTS (SELECT 1 FROM intent i WHERE i.pool_id = p.pool_id),"
-	    " EXISTS (SELECT 1 FROM executor_ended x WHERE x.pool_id = p.pool_id AND folded_at IS NULL),"
+	    " EXISTS (SELECT 1 FROM executor_ended x WHERE x.pool_id = p.pool_id AND folded_at IS "
+	    "NULL),"
 	    " EXISTS (SELECT 1 FROM executor_ended x WHERE x.pool_id = p.pool_id"
 	    "   AND x.folded_at IS NOT NULL"
 	    "   AND x.ended_at <= clock_timestamp() - $2 * interval '1 millisecond'),"
@@ -82,21 +83,24 @@ pg_store_fold(struct store *s, const struct store_lease *lease, const char *pool
 	if (work_look(f, pool, &work, err) != 0 || fold_steps(f, &work, err) != 0)
 		return -1;
 	/* A message that cannot be loaded now is not lost: the sweep finds it in the outbox. */
-	return pg_messages_load(f->pg, f->ids, f->id_count, a, &ret->messages, &ret->message_count, err);
+	return pg_messages_load(
+	    f->pg, f->ids, f->id_count, a, &ret->messages, &ret->message_count, err);
 }
 
 /* ---- counters: one wide row per session, fed from the arrays ---- */
 
 int
-pg_store_fold_counters(struct store *s, const struct store_lease *lease, size_t *ret_folded,
-    struct err *err)
+pg_store_fold_counters(
+    struct store *s, const struct store_lease *lease, size_t *ret_folded, struct err *err)
 {
 	static const struct pg_statement fold = {"fold_counters",
 	    "WITH d AS (DELETE FROM session_delta WHERE delta_id IN"
 	    "   (SELECT delta_id FROM session_delta ORDER BY delta_id LIMIT 500)"
 	    "   RETURNING sessions, from_states, to_states),"
-	    "x AS (SELECT u.s, u.f, u.t FROM d, unnest(d.sessions, d.from_states, d.to_states) u(s, f, t)),"
-	    "v AS (SELECT s, t AS state, 1 AS n FROM x UNION ALL SELECT s, f, -1 FROM x WHERE f > 0),"
+	    "x AS (SELECT u.s, u.f, u.t FROM d, unnest(d.sessions, d.from_states, d.to_states) "
+	    "u(s, f, t)),"
+	    "v AS (SELECT s, t AS state, 1 AS n FROM x UNION ALL SELECT s, f, -1 FROM x WHERE f > "
+	    "0),"
 	    "m AS (SELECT s,"
 	    " sum(n) FILTER (WHERE state = 10) q, sum(n) FILTER (WHERE state = 20) p,"
 	    " sum(n) FILTER (WHERE state = 40) a, sum(n) FILTER (WHERE state = 50) pu,"

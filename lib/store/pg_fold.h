@@ -1,5 +1,5 @@
-/* pg_fold: the scheduler's work lists, one file per list.  Each step is a fenced transaction of its own
- * and adds the messages it wrote to `ids`. */
+/* pg_fold: the scheduler's work lists, one file per list.  Each step is a fenced transaction of its
+ * own and adds the messages it wrote to `ids`. */
 #ifndef PG_FOLD_H
 #define PG_FOLD_H
 

@@ -1,5 +1,5 @@
-/* pg_fold_ends: ended executors give their reservation back, then are told to be forgotten; gone ones leave
- * the host's books; sessions that close and have nobody left are closed. */
+/* pg_fold_ends: ended executors give their reservation back, then are told to be forgotten; gone
+ * ones leave the host's books; sessions that close and have nobody left are closed. */
 #include <string.h>
 
 #include "arena.h"
@@ -61,7 +61,8 @@ static int
 absent_write(struct pg_fold *f, struct err *err)
 {
 	static const struct pg_statement take = {"absent_take",
-	    "WITH t AS (DELETE FROM executor_ended WHERE ended_id IN (SELECT ended_id FROM executor_ended"
+	    "WITH t AS (DELETE FROM executor_ended WHERE ended_id IN (SELECT ended_id FROM "
+	    "executor_ended"
 	    "   WHERE pool_id = $1 AND folded_at IS NOT NULL"
 	    "   AND ended_at <= clock_timestamp() - $2 * interval '1 millisecond'"
 	    "   ORDER BY ended_id LIMIT 1024) RETURNING executor_id)"
@@ -140,7 +141,8 @@ pg_fold_gone(struct pg_fold *f, struct err *err)
 {
 	/* A newer generation than the one that is gone has its own GONE coming (K9). */
 	static const struct pg_statement take = {"gone_take",
-	    "WITH t AS (DELETE FROM executor_gone WHERE gone_id IN (SELECT gone_id FROM executor_gone"
+	    "WITH t AS (DELETE FROM executor_gone WHERE gone_id IN (SELECT gone_id FROM "
+	    "executor_gone"
 	    "   WHERE pool_id = $1 ORDER BY gone_id LIMIT 1024) RETURNING executor_id)"
 	    "SELECT DISTINCT e.executor_id FROM t JOIN executor e USING (executor_id)"
 	    " WHERE e.gone_generation >= e.generation ORDER BY 1"};

@@ -1,5 +1,5 @@
-/* pg_fold_intents: what users wish - close a session, stop an executor (K16: CANCELLED is legal only if
- * no command row ever existed). */
+/* pg_fold_intents: what users wish - close a session, stop an executor (K16: CANCELLED is legal
+ * only if no command row ever existed). */
 #include <string.h>
 
 #include "arena.h"
@@ -60,14 +60,16 @@ cancel(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *er
 	    "   AND ($2 OR executor_id = $3) AND rank < 40 AND generation = 0"
 	    "   ORDER BY executor_id LIMIT 1024 FOR NO KEY UPDATE),"
 	    "u AS (UPDATE executor e SET state = 96, rank = 90, prev_state = e.state,"
-	    "   prev_rank = e.rank, desired = 3, reason = 'cancelled', ended_at = clock_timestamp(),"
+	    "   prev_rank = e.rank, desired = 3, reason = 'cancelled', ended_at = "
+	    "clock_timestamp(),"
 	    "   gone_at = clock_timestamp() FROM t WHERE e.executor_id = t.executor_id"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state),"
 	    "q AS (DELETE FROM placement_queue q USING u WHERE q.executor_id = u.executor_id),"
 	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
 	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(96::int2) FROM u"
 	    "   HAVING count(*) > 0),"
-	    "v AS (INSERT INTO event_outbox (kind, executor_id) SELECT 'executor.cancelled', executor_id"
+	    "v AS (INSERT INTO event_outbox (kind, executor_id) SELECT 'executor.cancelled', "
+	    "executor_id"
 	    "   FROM u) SELECT count(*) FROM u"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;

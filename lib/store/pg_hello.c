@@ -66,14 +66,15 @@ struct ruling {
 	const char *reason;
 	bool new_journal; /* supersedes the current one */
 	bool raise_epoch;
-	bool late;        /* an older hello of this very start: answered, changes nothing */
+	bool late; /* an older hello of this very start: answered, changes nothing */
 };
 
 static struct ruling
 rule_same_journal(const struct host_now *now, const struct store_hello *h)
 {
 	if (now->state == HOST_RETIRED)
-		return (struct ruling){.verdict = STORE_HELLO_RETIRED, .reason = "the host was removed"};
+		return (struct ruling){
+		    .verdict = STORE_HELLO_RETIRED, .reason = "the host was removed"};
 	if (h->start_no < now->start_no)
 		return (struct ruling){.verdict = STORE_HELLO_STALE,
 		    .reason = "a newer start of this agent said hello"};
@@ -138,15 +139,16 @@ facts_add(struct pg_params *p, const struct store_hello *h, struct arena *a)
 
 /* The host's first hello ever.  *ret_made false: another one was faster, look again. */
 static int
-host_insert(struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret_made,
-    struct err *err)
+host_insert(
+    struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret_made, struct err *err)
 {
 	static const struct pg_statement insert = {"hello_insert",
 	    "WITH i AS (INSERT INTO host (host_id, pool_id, state, epoch, host_seq, journal_id,"
 	    "   journal_floor, start_no, hello_no, instance_id, boot_id, agent_version,"
 	    "   protocol_revision, capabilities, encoding, arch, kernel, labels, drivers,"
 	    "   cpu_millis, memory_bytes, disk_bytes, gpus, slots)"
-	    "   SELECT $1, p.pool_id, 1, term_floor() + 1, term_floor(), $3, term_floor(), $4, $5, $6,"
+	    "   SELECT $1, p.pool_id, 1, term_floor() + 1, term_floor(), $3, term_floor(), $4, $5, "
+	    "$6,"
 	    "   $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
 	    "   FROM pool p WHERE p.name = $2 ON CONFLICT (host_id) DO NOTHING RETURNING host_id),"
 	    "c AS (INSERT INTO host_capacity (host_id) SELECT host_id FROM i),"
@@ -167,8 +169,8 @@ static int
 host_update(struct pg *pg, const struct store_hello *h, const struct host_now *now,
     const struct ruling *ruling, struct arena *a, struct err *err)
 {
-	/* Host facts are replaced, operators' labels survive (A8); journal_floor is fixed when a journal
-	 * is first accepted and stays the same on retries (K4). */
+	/* Host facts are replaced, operators' labels survive (A8); journal_floor is fixed when a
+	 * journal is first accepted and stays the same on retries (K4). */
 	static const struct pg_statement update = {"hello_update",
 	    "WITH o AS (INSERT INTO host_journal_superseded (host_id, journal_id)"
 	    "   SELECT $1, $23 WHERE $22 ON CONFLICT DO NOTHING),"
@@ -176,7 +178,8 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	    "   suspect_since = NULL, retired_at = NULL,"
 	    "   epoch = CASE WHEN $21 THEN greatest(epoch, term_floor()) + 1 ELSE epoch END,"
 	    "   host_seq = greatest(host_seq, term_floor()),"
-	    "   journal_floor = CASE WHEN $22 THEN greatest(host_seq, term_floor()) ELSE journal_floor END,"
+	    "   journal_floor = CASE WHEN $22 THEN greatest(host_seq, term_floor()) ELSE "
+	    "journal_floor END,"
 	    "   journal_id = $3, start_no = $4, hello_no = $5, instance_id = $6, boot_id = $7,"
 	    "   agent_version = $8, protocol_revision = $9, capabilities = $10, encoding = $11,"
 	    "   arch = $12, kernel = $13, labels = $14, drivers = $15, cpu_millis = $16,"
@@ -184,10 +187,10 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	    "   last_hello_at = clock_timestamp() WHERE host_id = $1 RETURNING host_id),"
 	    "v AS (INSERT INTO event_outbox (kind, host, text)"
 	    "   SELECT 'host.ready', host_id, $24 FROM u WHERE $24 <> '') SELECT 1 FROM u"};
-	const char *text = ruling->new_journal ? "new journal"
-	    : ruling->raise_epoch	       ? "agent started"
-	    : now->state != HOST_READY	       ? "back"
-					       : "";
+	const char *text = ruling->new_journal        ? "new journal"
+			   : ruling->raise_epoch      ? "agent started"
+			   : now->state != HOST_READY ? "back"
+						      : "";
 	struct pg_params p;
 
 	pg_params_init(&p, a);
@@ -203,8 +206,8 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 
 /* K5: what the host should have and does not name is gone; the scheduler draws the conclusion. */
 static int
-mark_gone(struct pg *pg, const struct store_hello *h, uint64_t floor, struct arena *a,
-    struct err *err)
+mark_gone(
+    struct pg *pg, const struct store_hello *h, uint64_t floor, struct arena *a, struct err *err)
 {
 	static const struct pg_statement gone = {"hello_gone",
 	    "WITH g AS (SELECT x.executor_id FROM host_executor x WHERE x.host_id = $1"
@@ -233,7 +236,8 @@ find_absent(struct pg *pg, const struct store_hello *h, uint64_t term_floor, str
 {
 	static const struct pg_statement unknown = {"hello_unknown",
 	    "SELECT u.id, u.g FROM unnest($2::uuid[], $3::int8[]) u(id, g)"
-	    " WHERE NOT EXISTS (SELECT 1 FROM executor e WHERE e.executor_id = u.id AND e.host_id = $1)"
+	    " WHERE NOT EXISTS (SELECT 1 FROM executor e WHERE e.executor_id = u.id AND e.host_id "
+	    "= $1)"
 	    " ORDER BY 1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
@@ -267,11 +271,12 @@ find_absent(struct pg *pg, const struct store_hello *h, uint64_t term_floor, str
 
 /* K19, the control plane's side: does the host see what we see? */
 static int
-digest_differs(struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret,
-    struct err *err)
+digest_differs(
+    struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret, struct err *err)
 {
 	static const struct pg_statement members = {"hello_digest",
-	    "SELECT e.executor_id, e.accepted_generation, e.incarnation, e.rank FROM host_executor x"
+	    "SELECT e.executor_id, e.accepted_generation, e.incarnation, e.rank FROM host_executor "
+	    "x"
 	    " JOIN executor e USING (executor_id) WHERE x.host_id = $1"
 	    " AND e.accepted_generation > 0 AND e.gone_generation = 0"};
 	CLEANUP(PQclear) PGresult *r = NULL;
@@ -296,8 +301,9 @@ static int
 answer_fill(struct pg *pg, const struct store_hello *h, struct arena *a,
     struct store_hello_answer *ret, struct err *err)
 {
-	static const struct pg_statement read = {"hello_read",
-	    "SELECT epoch, journal_floor, clock_timestamp(), term_floor() FROM host WHERE host_id = $1"};
+	static const struct pg_statement read = {
+	    "hello_read", "SELECT epoch, journal_floor, clock_timestamp(), term_floor() FROM host "
+			  "WHERE host_id = $1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
@@ -330,7 +336,8 @@ static int
 pool_known(struct pg *pg, const char *pool, struct arena *a, struct err *err)
 {
 	static const struct pg_statement ensure = {"hello_pool",
-	    "INSERT INTO pool (name) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM pool WHERE name = $1)"
+	    "INSERT INTO pool (name) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM pool WHERE name = "
+	    "$1)"
 	    " ON CONFLICT (name) DO NOTHING"};
 	struct pg_params p;
 

@@ -7,8 +7,8 @@
 #include "pg_host_row.h"
 
 int
-pg_store_host_get(struct store *s, const char *host_id, struct arena *a, struct store_host *ret,
-    struct err *err)
+pg_store_host_get(
+    struct store *s, const char *host_id, struct arena *a, struct store_host *ret, struct err *err)
 {
 	static const struct pg_statement get = {
 	    "host_get", "SELECT " PG_HOST_COLUMNS PG_HOST_FROM " WHERE h.host_id = $1"};
@@ -68,7 +68,8 @@ pg_store_host_heads(struct store *s, const char *const *host_ids, size_t n, stru
 {
 	static const struct pg_statement heads = {"host_heads",
 	    "SELECT u.id, coalesce(h.state, 0::int2), h.epoch, h.host_seq, h.encoding,"
-	    " clock_timestamp() FROM unnest($1::text[]) u(id) LEFT JOIN host h ON h.host_id = u.id"};
+	    " clock_timestamp() FROM unnest($1::text[]) u(id) LEFT JOIN host h ON h.host_id = "
+	    "u.id"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct store_host_head *rows;
 	struct pg_params p;
@@ -140,7 +141,8 @@ pg_store_host_liveness(struct store *s, const struct store_beat *beats, size_t n
 
 /* Did the statement touch a row?  If not, is it because there is no such host? */
 static int
-host_touched(const PGresult *r, struct pg *pg, const char *host_id, struct arena *a, struct err *err)
+host_touched(
+    const PGresult *r, struct pg *pg, const char *host_id, struct arena *a, struct err *err)
 {
 	struct store_host row;
 
@@ -160,7 +162,8 @@ pg_store_host_cordon(struct store *s, const char *host_id, bool cordon, const ch
 	    "   WHERE host_id = $1 AND state <> 4 AND (cordoned_at IS NOT NULL) <> $2"
 	    "   RETURNING host_id),"
 	    "v AS (INSERT INTO event_outbox (kind, host, who, text)"
-	    "   SELECT CASE WHEN $2 THEN 'host.cordoned' ELSE 'host.uncordoned' END, host_id, $4, $3"
+	    "   SELECT CASE WHEN $2 THEN 'host.cordoned' ELSE 'host.uncordoned' END, host_id, $4, "
+	    "$3"
 	    "   FROM u) SELECT 1 FROM u"};
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	CLEANUP(PQclear) PGresult *r = NULL;
@@ -181,8 +184,8 @@ pg_store_host_cordon(struct store *s, const char *host_id, bool cordon, const ch
 /* ---- removal ---- */
 
 static int
-remove_lock(struct pg *pg, const char *host_id, struct arena *a, bool *ret_retired, int64_t *ret_rows,
-    struct err *err)
+remove_lock(struct pg *pg, const char *host_id, struct arena *a, bool *ret_retired,
+    int64_t *ret_rows, struct err *err)
 {
 	static const struct pg_statement lock = {"host_remove_lock",
 	    "SELECT state = 4, (SELECT count(*) FROM host_executor x WHERE x.host_id = h.host_id)"
@@ -211,7 +214,8 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	static const struct pg_statement executors = {"host_remove_executors",
 	    "WITH x AS (SELECT executor_id FROM host_executor WHERE host_id = $1 ORDER BY 1),"
 	    "u AS (UPDATE executor e SET state = 94, rank = 90, prev_state = e.state,"
-	    "   prev_rank = e.rank, reason = 'host_retired', ended_at = clock_timestamp(), gone_at = clock_timestamp()"
+	    "   prev_rank = e.rank, reason = 'host_retired', ended_at = clock_timestamp(), gone_at "
+	    "= clock_timestamp()"
 	    "   FROM x WHERE e.executor_id = x.executor_id AND e.rank < 90"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state, e.pool_id),"
 	    "h AS (DELETE FROM host_executor WHERE host_id = $1 RETURNING executor_id),"
@@ -220,10 +224,12 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
 	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(94::int2) FROM u"
 	    "   HAVING count(*) > 0),"
-	    "n AS (INSERT INTO executor_ended (executor_id, pool_id) SELECT executor_id, pool_id FROM u)"
+	    "n AS (INSERT INTO executor_ended (executor_id, pool_id) SELECT executor_id, pool_id "
+	    "FROM u)"
 	    "SELECT count(*) FROM u"};
 	static const struct pg_statement retire = {"host_retire",
-	    "WITH u AS (UPDATE host SET state = 4, retired_at = clock_timestamp() WHERE host_id = $1"
+	    "WITH u AS (UPDATE host SET state = 4, retired_at = clock_timestamp() WHERE host_id = "
+	    "$1"
 	    "   RETURNING host_id)"
 	    "INSERT INTO event_outbox (kind, host, who) SELECT 'host.retired', host_id, $2 FROM u"};
 	struct pg_params p, by;
@@ -239,8 +245,8 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 }
 
 int
-pg_store_host_remove(struct store *s, const char *host_id, bool confirm, const char *who,
-    struct err *err)
+pg_store_host_remove(
+    struct store *s, const char *host_id, bool confirm, const char *who, struct err *err)
 {
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	struct pg *pg = pg_of(s);

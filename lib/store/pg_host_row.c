@@ -107,8 +107,8 @@ pg_host_row(const PGresult *r, int row, struct arena *a, struct store_host *ret,
 }
 
 int
-pg_host_rows(const PGresult *r, struct arena *a, struct store_host **ret, size_t *ret_n,
-    struct err *err)
+pg_host_rows(
+    const PGresult *r, struct arena *a, struct store_host **ret, size_t *ret_n, struct err *err)
 {
 	size_t n = (size_t)PQntuples(r);
 	struct store_host *rows = arena_calloc(a, n + 1, sizeof(*rows));
@@ -151,10 +151,10 @@ pg_drivers_json(const struct store_driver *drivers, size_t n, struct arena *a)
 	json_t *json = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(json,
-		    json_pack("{s:s, s:s, s:b, s:b, s:b}", "name", drivers[i].name, "detail",
-			drivers[i].detail, "usable", (int)drivers[i].usable, "enforces_cpu",
-			(int)drivers[i].enforces_cpu, "enforces_memory",
-			(int)drivers[i].enforces_memory));
+		json_array_append_new(
+		    json, json_pack("{s:s, s:s, s:b, s:b, s:b}", "name", drivers[i].name, "detail",
+			      drivers[i].detail, "usable", (int)drivers[i].usable, "enforces_cpu",
+			      (int)drivers[i].enforces_cpu, "enforces_memory",
+			      (int)drivers[i].enforces_memory));
 	return json_dump(json, a);
 }

@@ -6,8 +6,8 @@
 #include "err.h"
 
 int
-pg_item_read(const PGresult *r, int row, int first, struct arena *a, struct store_item *ret,
-    struct err *err)
+pg_item_read(
+    const PGresult *r, int row, int first, struct arena *a, struct store_item *ret, struct err *err)
 {
 	*ret = (struct store_item){.executor_id = pg_id(r, row, first),
 	    .generation = (uint64_t)pg_int(r, row, first + 1),
@@ -20,10 +20,12 @@ pg_item_read(const PGresult *r, int row, int first, struct arena *a, struct stor
 	    .stop_grace_ms = (uint32_t)pg_int(r, row, first + 8)};
 	if (!PQgetisnull(r, row, first + 9))
 		ret->spec_body = pg_bytes(r, row, first + 9, a, &ret->spec_size);
-	return ret->session && (ret->spec_body || ret->desired != DESIRED_RUN) ? 0 : pg_no_room(err);
+	return ret->session && (ret->spec_body || ret->desired != DESIRED_RUN) ? 0
+									       : pg_no_room(err);
 }
 
-/* Only items that still are the newest word about their executor: what was superseded is not sent. */
+/* Only items that still are the newest word about their executor: what was superseded is not sent.
+ */
 static const struct pg_statement load = {"messages_load",
     "SELECT " PG_ITEM_COLUMNS ", o.message_id, o.host_id, o.host_seq, h.encoding, h.journal_id,"
     " o.sent_at IS NOT NULL, (extract(epoch FROM clock_timestamp() - o.created_at) * 1e6)::int8"
@@ -35,7 +37,8 @@ static const struct pg_statement load = {"messages_load",
     " WHERE h.state <> 4 AND c.outcome IS NULL ORDER BY u.n, c.executor_id"};
 
 static int
-message_open(const PGresult *r, int row, struct arena *a, struct store_message *ret, struct err *err)
+message_open(
+    const PGresult *r, int row, struct arena *a, struct store_message *ret, struct err *err)
 {
 	const int at = PG_ITEM_COLUMN_COUNT;
 

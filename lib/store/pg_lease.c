@@ -6,8 +6,9 @@
 #include "pg.h"
 #include "pg_lease.h"
 
-/* Renewal touches expires_at only, so it never waits for work fenced with FOR KEY SHARE; a take-over
- * changes epoch, which is part of a unique key, and so waits for such work to commit or end. */
+/* Renewal touches expires_at only, so it never waits for work fenced with FOR KEY SHARE; a
+ * take-over changes epoch, which is part of a unique key, and so waits for such work to commit or
+ * end. */
 static const struct pg_statement renew = {"lease_renew",
     "UPDATE lease SET expires_at = clock_timestamp() + $3 * interval '1 millisecond'"
     " WHERE name = $1 AND epoch = $2 AND expires_at > clock_timestamp() RETURNING epoch"};
@@ -31,8 +32,8 @@ lease_run(struct pg *pg, const struct pg_statement *st, struct pg_params *p, str
 }
 
 int
-pg_store_lease_hold(struct store *s, struct store_lease *l, const char *holder, bool *ret_held,
-    struct err *err)
+pg_store_lease_hold(
+    struct store *s, struct store_lease *l, const char *holder, bool *ret_held, struct err *err)
 {
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	struct pg_params p;
@@ -92,8 +93,8 @@ pg_fence(struct pg *pg, const struct store_lease *l, struct err *err)
 	if (pg_run(pg, &fence, &p, &r, err) != 0)
 		return -1;
 	if (PQntuples(r) == 0)
-		return err_set(err, ERR_DENIED, "lease %s is held by another epoch than %llu", l->name,
-		    (unsigned long long)l->epoch);
+		return err_set(err, ERR_DENIED, "lease %s is held by another epoch than %llu",
+		    l->name, (unsigned long long)l->epoch);
 	return 0;
 }
 

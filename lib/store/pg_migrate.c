@@ -13,9 +13,10 @@
 #define LOCK_WAIT_US (60 * SECOND_US)
 #define LOCK_KEY "20261121"
 
-static const char table_sql[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
-				"version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
-				"applied_at timestamptz NOT NULL DEFAULT clock_timestamp())";
+static const char table_sql[] =
+    "CREATE TABLE IF NOT EXISTS schema_migration ("
+    "version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+    "applied_at timestamptz NOT NULL DEFAULT clock_timestamp())";
 
 static int
 version_of(const struct migration *m)
@@ -23,8 +24,8 @@ version_of(const struct migration *m)
 	return atoi(m->name);
 }
 
-/* Polls: a blocking wait for the lock would hold a snapshot, and CREATE INDEX CONCURRENTLY in another
- * starter would wait for that snapshot for ever. */
+/* Polls: a blocking wait for the lock would hold a snapshot, and CREATE INDEX CONCURRENTLY in
+ * another starter would wait for that snapshot for ever. */
 static int
 migrate_lock(struct pg *pg, struct err *err)
 {
@@ -40,15 +41,16 @@ migrate_lock(struct pg *pg, struct err *err)
 		if (pg_bool(r, 0, 0))
 			return 0;
 		if (clock_mono_us(clock_system()) > deadline)
-			return err_set(err, ERR_TIMEOUT, "another migration has been running for a minute");
+			return err_set(
+			    err, ERR_TIMEOUT, "another migration has been running for a minute");
 		poll(NULL, 0, LOCK_POLL_MS);
 	}
 }
 
 /* *ret_applied: is it there already?  ERR_CONFLICT when it is, and was another text. */
 static int
-migration_seen(struct pg *pg, const struct migration *m, struct arena *a, bool *ret_applied,
-    struct err *err)
+migration_seen(
+    struct pg *pg, const struct migration *m, struct arena *a, bool *ret_applied, struct err *err)
 {
 	static const struct pg_statement look = {"migrate_look",
 	    "SELECT checksum = encode(sha256(convert_to($2, 'UTF8')), 'hex') FROM schema_migration"
@@ -63,7 +65,8 @@ migration_seen(struct pg *pg, const struct migration *m, struct arena *a, bool *
 		return -1;
 	*ret_applied = PQntuples(r) > 0;
 	if (*ret_applied && !pg_bool(r, 0, 0))
-		return err_set(err, ERR_CONFLICT, "migration %s was changed after it was applied", m->name);
+		return err_set(
+		    err, ERR_CONFLICT, "migration %s was changed after it was applied", m->name);
 	return 0;
 }
 
@@ -117,8 +120,8 @@ migrate_locked(struct pg *pg, struct arena *a, unsigned *ret_applied, struct err
 	if (pg_simple(pg, table_sql, err) != 0 || newest_version(pg, &newest, err) != 0)
 		return -1;
 	if (newest > STORE_SCHEMA_VERSION)
-		return err_set(err, ERR_CONFLICT, "schema is at version %u, this program knows %d", newest,
-		    STORE_SCHEMA_VERSION);
+		return err_set(err, ERR_CONFLICT, "schema is at version %u, this program knows %d",
+		    newest, STORE_SCHEMA_VERSION);
 	for (size_t i = 0; i < migration_count; i++) {
 		bool applied = false;
 
@@ -161,14 +164,15 @@ pg_store_schema_check(struct store *s, unsigned *ret_version, struct err *err)
 	if (newest_version(pg_of(s), &version, err) != 0) {
 		if (err->kind != ERR_NOT_FOUND)
 			return -1;
-		err_set(err, ERR_CONFLICT, "the database has no fairlead schema, this program needs version %d",
+		err_set(err, ERR_CONFLICT,
+		    "the database has no fairlead schema, this program needs version %d",
 		    STORE_SCHEMA_VERSION);
 		return err_hint(err, "run `fairlead admin migrate`");
 	}
 	*ret_version = version;
 	if (version == STORE_SCHEMA_VERSION)
 		return 0;
-	err_set(err, ERR_CONFLICT, "schema is at version %u, this program needs version %d", version,
-	    STORE_SCHEMA_VERSION);
+	err_set(err, ERR_CONFLICT, "schema is at version %u, this program needs version %d",
+	    version, STORE_SCHEMA_VERSION);
 	return err_hint(err, "run `fairlead admin migrate` of the version you deploy");
 }

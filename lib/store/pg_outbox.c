@@ -50,7 +50,8 @@ pg_store_outbox_sweep(struct store *s, const char *pool, uint32_t unsent_after_m
     uint32_t resend_after_ms, uint32_t limit, struct arena *a, struct store_message **ret,
     size_t *ret_n, struct err *err)
 {
-	/* next_look_at keeps the other replicas, and the next round, away from what was just taken. */
+	/* next_look_at keeps the other replicas, and the next round, away from what was just taken.
+	 */
 	static const struct pg_statement take = {"outbox_take",
 	    "UPDATE outbox SET next_look_at = clock_timestamp() + $3 * interval '1 millisecond'"
 	    " WHERE message_id IN (SELECT message_id FROM outbox"

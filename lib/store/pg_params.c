@@ -228,7 +228,8 @@ void
 pg_array_end(struct pg_array *a)
 {
 	/* dimensions, has nulls, element type, length, lower bound */
-	uint32_t header[5] = {htonl(a->count > 0 ? 1 : 0), 0, htonl(a->element), htonl(a->count), htonl(1)};
+	uint32_t header[5] = {
+	    htonl(a->count > 0 ? 1 : 0), 0, htonl(a->element), htonl(a->count), htonl(1)};
 	size_t n = a->count > 0 ? sizeof(header) : 12;
 
 	if (!a->data)

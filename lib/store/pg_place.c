@@ -1,7 +1,8 @@
-/* pg_place: one transaction from "wants a host" to "a command is in the outbox" (invariants 1, 4, 5).
+/* pg_place: one transaction from "wants a host" to "a command is in the outbox" (invariants 1, 4,
+ * 5).
  *
- * Hosts are locked, so host_seq and capacity cannot move under the batch; a host that no longer fits
- * loses its placements, which stay queued. */
+ * Hosts are locked, so host_seq and capacity cannot move under the batch; a host that no longer
+ * fits loses its placements, which stay queued. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ struct place {
 	size_t n;
 	struct place_host *hosts; /* sorted by id */
 	size_t host_count;
-	size_t *host_of;          /* per placement */
+	size_t *host_of; /* per placement */
 	struct store_message *messages, **message_of;
 	size_t message_count;
 };
@@ -222,7 +223,8 @@ messages_plan(struct place *w, struct err *err)
 }
 
 static const struct pg_statement assign = {"place_assign",
-    "WITH u AS (UPDATE executor e SET host_id = n.host, state = 20, rank = 20, prev_state = e.state,"
+    "WITH u AS (UPDATE executor e SET host_id = n.host, state = 20, rank = 20, prev_state = "
+    "e.state,"
     "   prev_rank = e.rank, generation = greatest(e.generation, term_floor()) + 1,"
     "   placed_at = clock_timestamp()"
     "   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int8[], $5::int4[], $6::int8[],"
@@ -232,19 +234,22 @@ static const struct pg_statement assign = {"place_assign",
     "   RETURNING e.executor_id, e.session_id, e.pool_id, e.generation, n.*),"
     "q AS (DELETE FROM placement_queue q USING u WHERE q.executor_id = u.executor_id),"
     "x AS (INSERT INTO host_executor (host_id, executor_id, host_seq, cpu_millis, memory_bytes,"
-    "   disk_bytes, gpus, slots) SELECT host, executor_id, seq, cpu, memory, disk, gpus, slots FROM u),"
+    "   disk_bytes, gpus, slots) SELECT host, executor_id, seq, cpu, memory, disk, gpus, slots "
+    "FROM u),"
     "c AS (INSERT INTO command (executor_id, generation, desired, host_id, host_seq, message_id,"
     "   deadline_at) SELECT executor_id, generation, 1, host, seq, message,"
     "   clock_timestamp() + timeout * interval '1 millisecond' FROM u"
     "   RETURNING executor_id, deadline_at),"
     "o AS (INSERT INTO outbox (message_id, pool_id, host_id, host_seq)"
     "   SELECT DISTINCT message, pool_id, host, seq FROM u),"
-    "h AS (UPDATE host t SET host_seq = m.seq FROM (SELECT host, max(seq) AS seq FROM u GROUP BY 1) m"
+    "h AS (UPDATE host t SET host_seq = m.seq FROM (SELECT host, max(seq) AS seq FROM u GROUP BY "
+    "1) m"
     "   WHERE t.host_id = m.host),"
     "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
     "   SELECT array_agg(session_id), array_agg(10::int2), array_agg(20::int2) FROM u"
     "   HAVING count(*) > 0),"
-    "v AS (INSERT INTO event_outbox (kind, executor_id, host) SELECT 'executor.placed', executor_id,"
+    "v AS (INSERT INTO event_outbox (kind, executor_id, host) SELECT 'executor.placed', "
+    "executor_id,"
     "   host FROM u)"
     "SELECT u.executor_id, u.generation, c.deadline_at FROM u JOIN c USING (executor_id)"};
 
@@ -287,8 +292,9 @@ item_find(struct place *w, const struct id *executor_id)
 	return NULL;
 }
 
-/* Fewer rows than asked for means that an executor stopped being queued since the plan was made: the
- * batch is given up whole (its reservations with it), and the next plan no longer sees that one. */
+/* Fewer rows than asked for means that an executor stopped being queued since the plan was made:
+ * the batch is given up whole (its reservations with it), and the next plan no longer sees that
+ * one. */
 static int
 executors_assign(struct place *w, size_t *ret_placed, struct err *err)
 {
@@ -331,8 +337,8 @@ pg_store_place(struct store *s, const struct store_lease *lease, const char *poo
 	(void)pool; /* the lease is the pool's; executors and hosts were read for it */
 	if (hosts_collect(&w, err) != 0 || pg_begin_fenced(w.pg, lease, err) != 0)
 		return -1;
-	if (hosts_lock(&w, err) != 0 || hosts_reserve(&w, err) != 0 || messages_plan(&w, err) != 0 ||
-	    executors_assign(&w, ret_placed, err) != 0) {
+	if (hosts_lock(&w, err) != 0 || hosts_reserve(&w, err) != 0 ||
+	    messages_plan(&w, err) != 0 || executors_assign(&w, ret_placed, err) != 0) {
 		pg_rollback(w.pg);
 		return -1;
 	}

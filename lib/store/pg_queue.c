@@ -8,7 +8,8 @@
 #include "pg.h"
 #include "pg_lease.h"
 
-/* The position is (priority descending, age) in one number; priorities beyond +-1000 count as that. */
+/* The position is (priority descending, age) in one number; priorities beyond +-1000 count as that.
+ */
 #define POSITION "(((1000 - greatest(-1000, least(1000, q.priority)))::int8 << 48) | q.enqueued)"
 
 struct spec {
@@ -68,7 +69,8 @@ specs_attach(struct pg *pg, struct store_queued *rows, size_t n, struct arena *a
 	if (!specs)
 		return pg_no_room(err);
 	for (size_t i = 0; i < n; i++) {
-		/* Executors of one session stand together: the last one found is nearly always it. */
+		/* Executors of one session stand together: the last one found is nearly always it.
+		 */
 		for (; at < count; at++) {
 			if (id_equal(&specs[at].session_id, &rows[i].session_id) &&
 			    specs[at].revision == rows[i].revision)
@@ -96,9 +98,11 @@ pg_store_queue_load(struct store *s, const char *pool, uint64_t after, struct ar
 	    "SELECT e.executor_id, e.session_id, s.name, e.idx, e.attempt, e.revision, q.priority,"
 	    " p.driver, p.selector, p.limits_required, p.cpu_millis, p.memory_bytes, p.disk_bytes,"
 	    " p.gpus, p.slots, p.accept_timeout_ms, " POSITION
-	    " FROM placement_queue q JOIN executor e USING (executor_id) JOIN session s USING (session_id)"
+	    " FROM placement_queue q JOIN executor e USING (executor_id) JOIN session s USING "
+	    "(session_id)"
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
-	    " WHERE q.pool_id = (SELECT pool_id FROM pool WHERE name = $1) AND q.not_before <= now()"
+	    " WHERE q.pool_id = (SELECT pool_id FROM pool WHERE name = $1) AND q.not_before <= "
+	    "now()"
 	    " AND " POSITION " > $2 ORDER BY q.priority DESC, q.enqueued LIMIT 1024"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct store_queued *rows;
@@ -133,7 +137,8 @@ why_json(const struct store_waiting *w, struct arena *a)
 	char *text;
 
 	for (size_t i = 0; i < w->why_count; i++)
-		json_object_set_new(json, w->why[i].reason, json_integer((json_int_t)w->why[i].hosts));
+		json_object_set_new(
+		    json, w->why[i].reason, json_integer((json_int_t)w->why[i].hosts));
 	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	if (text)
 		copy = arena_strdup(a, text);

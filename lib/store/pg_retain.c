@@ -1,5 +1,5 @@
-/* pg_retain: what is over is kept for a while, then removed in batches; totals stay in the counters.  No
- * executor goes before its host has let go of it (K6). */
+/* pg_retain: what is over is kept for a while, then removed in batches; totals stay in the
+ * counters.  No executor goes before its host has let go of it (K6). */
 #include "arena.h"
 #include "err.h"
 #include "pg.h"

@@ -9,7 +9,8 @@
 static const struct pg_statement pool_ensure = {
     "pool_ensure", "INSERT INTO pool (name) VALUES ($1) ON CONFLICT (name) DO NOTHING"};
 
-/* Parameters: see session_insert.  Everything of a create in one statement: the name decides (E7). */
+/* Parameters: see session_insert.  Everything of a create in one statement: the name decides (E7).
+ */
 static const struct pg_statement create = {"session_create",
     "WITH s AS ("
     "  INSERT INTO session (session_id, name, pool_id, state, revision, replicas, priority, spec,"
@@ -22,7 +23,8 @@ static const struct pg_statement create = {"session_create",
     "                limits_required, cpu_millis, memory_bytes, disk_bytes, gpus, slots,"
     "                stop_grace_ms, accept_timeout_ms)"
     "  SELECT session_id, 1, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19 FROM s),"
-    "e AS (INSERT INTO executor (executor_id, session_id, revision, pool_id, idx, attempt, rank, state)"
+    "e AS (INSERT INTO executor (executor_id, session_id, revision, pool_id, idx, attempt, rank, "
+    "state)"
     "  SELECT u.id, s.session_id, 1, s.pool_id, u.n::int - 1, 1, 10, 10"
     "  FROM s, unnest($20::uuid[]) WITH ORDINALITY AS u(id, n)"
     "  RETURNING executor_id, session_id, pool_id, idx),"
@@ -77,8 +79,8 @@ row_read(const PGresult *r, int row, struct arena *a, struct store_session *ret,
 
 /* Adds the unfolded edges; call in the snapshot in which the rows were read. */
 static int
-counters_complete(struct pg *pg, struct store_session *rows, size_t n, struct arena *a,
-    struct err *err)
+counters_complete(
+    struct pg *pg, struct store_session *rows, size_t n, struct arena *a, struct err *err)
 {
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
@@ -155,8 +157,8 @@ session_one(struct pg *pg, const struct pg_statement *st, struct pg_params *p, c
 }
 
 int
-pg_store_session_get(struct store *s, const char *name, struct arena *a, struct store_session *ret,
-    struct err *err)
+pg_store_session_get(
+    struct store *s, const char *name, struct arena *a, struct store_session *ret, struct err *err)
 {
 	static const struct pg_statement get = {"session_get",
 	    "SELECT " SESSION_COLUMNS SESSION_FROM
@@ -169,8 +171,8 @@ pg_store_session_get(struct store *s, const char *name, struct arena *a, struct 
 }
 
 static int
-session_by_id(struct pg *pg, const struct id *id, struct arena *a, struct store_session *ret,
-    struct err *err)
+session_by_id(
+    struct pg *pg, const struct id *id, struct arena *a, struct store_session *ret, struct err *err)
 {
 	static const struct pg_statement get = {
 	    "session_by_id", "SELECT " SESSION_COLUMNS SESSION_FROM " WHERE s.session_id = $1"};
@@ -183,8 +185,8 @@ session_by_id(struct pg *pg, const struct id *id, struct arena *a, struct store_
 }
 
 int
-pg_store_session_list(struct store *s, const char *pool, bool all, const char *after, uint32_t limit,
-    struct arena *a, struct store_session **ret, size_t *ret_n, struct err *err)
+pg_store_session_list(struct store *s, const char *pool, bool all, const char *after,
+    uint32_t limit, struct arena *a, struct store_session **ret, size_t *ret_n, struct err *err)
 {
 	static const struct pg_statement list = {"session_list",
 	    "SELECT " SESSION_COLUMNS SESSION_FROM
@@ -332,7 +334,8 @@ pg_store_session_close(struct store *s, const char *name, uint64_t revision, boo
 	    "i AS (INSERT INTO intent (pool_id, kind, session_id, now, who)"
 	    "   SELECT pool_id, 'session.close', session_id, $3, $4 FROM s),"
 	    "v AS (INSERT INTO event_outbox (kind, session, who, text)"
-	    "   SELECT 'session.closing', name, $4, CASE WHEN $3 THEN 'now' ELSE 'graceful' END FROM s)"
+	    "   SELECT 'session.closing', name, $4, CASE WHEN $3 THEN 'now' ELSE 'graceful' END "
+	    "FROM s)"
 	    "SELECT 1 FROM s"};
 	/* "now" after a graceful close hastens it. */
 	static const struct pg_statement hasten = {"session_hasten",

@@ -65,8 +65,8 @@ items_read(struct pg *pg, const struct store_sync *q, struct arena *a, struct st
 	return 0;
 }
 
-/* as_of_seq is read before the items, in a statement of its own: what commits in between is newer than
- * it and comes by itself. */
+/* as_of_seq is read before the items, in a statement of its own: what commits in between is newer
+ * than it and comes by itself. */
 int
 pg_store_host_sync(struct store *s, const struct store_sync *q, struct arena *a,
     struct store_sync_page *ret, struct err *err)

@@ -24,7 +24,8 @@ static const struct invariant invariants[] = {
 	"host_capacity c LEFT JOIN (SELECT host_id, sum(cpu_millis) cpu, sum(memory_bytes) memory,"
 	" sum(disk_bytes) disk, sum(gpus) gpus, sum(slots) slots FROM host_executor WHERE reserved"
 	" GROUP BY 1) x USING (host_id) WHERE (c.cpu_millis, c.memory_bytes, c.disk_bytes, c.gpus,"
-	" c.slots) IS DISTINCT FROM (coalesce(x.cpu, 0), coalesce(x.memory, 0), coalesce(x.disk, 0),"
+	" c.slots) IS DISTINCT FROM (coalesce(x.cpu, 0), coalesce(x.memory, 0), coalesce(x.disk, "
+	"0),"
 	" coalesce(x.gpus, 0), coalesce(x.slots, 0))",
 	"c.host_id"),
     LOOK("session_counters_equal_a_recount",
@@ -33,8 +34,10 @@ static const struct invariant invariants[] = {
 	" (50, k.pulling), (60, k.starting), (70, k.running), (75, k.backoff), (80, k.stopping),"
 	" (90, k.succeeded), (91, k.failed), (92, k.stopped), (93, k.rejected), (94, k.lost),"
 	" (95, k.expired), (96, k.cancelled)) t(state, n)"
-	" UNION ALL SELECT x.s, x.t, 1 FROM session_delta d, unnest(d.sessions, d.to_states) x(s, t)"
-	" UNION ALL SELECT x.s, x.f, -1 FROM session_delta d, unnest(d.sessions, d.from_states) x(s, f)"
+	" UNION ALL SELECT x.s, x.t, 1 FROM session_delta d, unnest(d.sessions, d.to_states) x(s, "
+	"t)"
+	" UNION ALL SELECT x.s, x.f, -1 FROM session_delta d, unnest(d.sessions, d.from_states) "
+	"x(s, f)"
 	"   WHERE x.f > 0"
 	" UNION ALL SELECT session_id, state, -count(*) FROM executor GROUP BY 1, 2) v"
 	" GROUP BY 1, 2 HAVING sum(n) <> 0"
@@ -64,12 +67,14 @@ static const struct invariant invariants[] = {
 	" WHERE e.host_id IS DISTINCT FROM x.host_id",
 	"x.executor_id::text"),
     LOOK("host_seq_covers_every_command",
-	"command c JOIN host h USING (host_id) WHERE c.host_seq > h.host_seq", "c.executor_id::text"),
+	"command c JOIN host h USING (host_id) WHERE c.host_seq > h.host_seq",
+	"c.executor_id::text"),
     LOOK("accepted_never_exceeds_generation",
 	"executor WHERE accepted_generation > generation OR gone_generation > generation",
 	"executor_id::text"),
     LOOK("one_living_attempt_per_index",
-	"(SELECT session_id, idx FROM executor WHERE rank < 90 GROUP BY 1, 2 HAVING count(*) > 1) x",
+	"(SELECT session_id, idx FROM executor WHERE rank < 90 GROUP BY 1, 2 HAVING count(*) > 1) "
+	"x",
 	"x.session_id::text || '/' || x.idx"),
     LOOK("an_ended_executor_is_told_to_be_forgotten",
 	"executor e JOIN host_executor x USING (executor_id) JOIN host h ON h.host_id = x.host_id"
@@ -101,17 +106,16 @@ look(struct pg *pg, const struct invariant *i, struct arena *a, struct store_vio
 		return err_wrap(err, "%s", i->name);
 	if (pg_int(r, 0, 0) == 0)
 		return 0;
-	rows[*n] = (struct store_violation){.invariant = i->name,
-	    .rows = (uint64_t)pg_int(r, 0, 0),
-	    .detail = pg_text(r, 0, 1, a)};
+	rows[*n] = (struct store_violation){
+	    .invariant = i->name, .rows = (uint64_t)pg_int(r, 0, 0), .detail = pg_text(r, 0, 1, a)};
 	(*n)++;
 	return 0;
 }
 
 /* All questions are asked of one snapshot. */
 int
-pg_store_verify(struct store *s, struct arena *a, struct store_violation **ret, size_t *ret_n,
-    struct err *err)
+pg_store_verify(
+    struct store *s, struct arena *a, struct store_violation **ret, size_t *ret_n, struct err *err)
 {
 	struct store_violation *rows = arena_calloc(a, COUNT_OF(invariants) + 1, sizeof(*rows));
 	struct pg *pg = pg_of(s);

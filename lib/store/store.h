@@ -46,8 +46,8 @@ MUST_USE int store_ping(struct store *s, int64_t *ret_now_us, struct err *err);
 
 /* ---- schema and cell ---- */
 #define STORE_SCHEMA_VERSION 2
-/* Applies what is missing, one transaction per file, under a polled advisory lock; *ret_applied counts.
- * ERR_CONFLICT: an applied file changed (checksum) or the schema is newer, naming both. */
+/* Applies what is missing, one transaction per file, under a polled advisory lock; *ret_applied
+ * counts. ERR_CONFLICT: an applied file changed (checksum) or the schema is newer, naming both. */
 MUST_USE int store_migrate(struct store *s, unsigned *ret_applied, struct err *err);
 /* ERR_CONFLICT unless the schema is exactly STORE_SCHEMA_VERSION, naming both. */
 MUST_USE int store_schema_check(struct store *s, unsigned *ret_version, struct err *err);
@@ -56,10 +56,10 @@ struct store_cell {
 	const char *name;
 	uint64_t term;
 	unsigned schema_version;
-	uint32_t hosts[5];        /* by enum host_state */
+	uint32_t hosts[5]; /* by enum host_state */
 	uint32_t sessions_open;
 	uint64_t queue_depth, outbox_unsent;
-	uint64_t executors[100];  /* by enum executor_state, from the session counters */
+	uint64_t executors[100]; /* by enum executor_state, from the session counters */
 	struct store_lease_row *leases;
 	size_t lease_count;
 };
@@ -68,15 +68,16 @@ struct store_lease_row {
 	uint64_t epoch;
 	int64_t expires_us;
 };
-MUST_USE int store_cell_get(struct store *s, struct arena *a, struct store_cell *ret, struct err *err);
+MUST_USE int store_cell_get(
+    struct store *s, struct arena *a, struct store_cell *ret, struct err *err);
 
 /* `admin verify`: every invariant from the rows (O5).  One row per violated invariant. */
 struct store_violation {
 	const char *invariant, *detail;
 	uint64_t rows;
 };
-MUST_USE int store_verify(struct store *s, struct arena *a, struct store_violation **ret, size_t *ret_n,
-    struct err *err);
+MUST_USE int store_verify(
+    struct store *s, struct arena *a, struct store_violation **ret, size_t *ret_n, struct err *err);
 
 /* ---- lease (K26) ---- */
 struct store_lease {
@@ -85,10 +86,10 @@ struct store_lease {
 };
 #define STORE_LEASE_TTL_MS 6000
 #define STORE_LEASE_RENEW_MS 2000
-/* Takes a free or expired lease (epoch + 1) or renews one held at l->epoch (expires_at only).  *ret_held
- * false: another holder; 0 is returned all the same. */
-MUST_USE int store_lease_hold(struct store *s, struct store_lease *l, const char *holder, bool *ret_held,
-    struct err *err);
+/* Takes a free or expired lease (epoch + 1) or renews one held at l->epoch (expires_at only).
+ * *ret_held false: another holder; 0 is returned all the same. */
+MUST_USE int store_lease_hold(
+    struct store *s, struct store_lease *l, const char *holder, bool *ret_held, struct err *err);
 MUST_USE int store_lease_release(struct store *s, struct store_lease *l, struct err *err);
 
 #include "store_session.h"

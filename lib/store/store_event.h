@@ -1,4 +1,5 @@
-/* store_event: derived facts for people, numbered by one leased publisher; that number is the cursor. */
+/* store_event: derived facts for people, numbered by one leased publisher; that number is the
+ * cursor. */
 #ifndef STORE_EVENT_H
 #define STORE_EVENT_H
 
@@ -7,7 +8,7 @@ struct store_event {
 	int64_t at_us;
 	const char *kind; /* "session.created", "executor.placed", "host.ready", ... */
 	const char *session, *executor, *host, *who, *text; /* "" when none */
-	struct id executor_id; /* zero when none */
+	struct id executor_id;                              /* zero when none */
 };
 /* Drains up to limit rows of event_outbox into the numbered table; lease "events". */
 MUST_USE int store_event_publish(struct store *s, const struct store_lease *lease, uint32_t limit,
@@ -15,7 +16,7 @@ MUST_USE int store_event_publish(struct store *s, const struct store_lease *leas
 struct store_event_query {
 	uint64_t after;
 	int64_t since_us;
-	const char *session, *host; /* NULL: any */
+	const char *session, *host;   /* NULL: any */
 	const struct id *executor_id; /* NULL: any */
 	uint32_t limit;
 };

@@ -3,15 +3,16 @@
 #define STORE_EXECUTOR_H
 
 struct store_join_result {
-	uint64_t applied;      /* rows that changed */
-	uint64_t ended;        /* executor_ended rows appended */
-	uint64_t superseded;   /* reports of a superseded journal, dropped (K2) */
-	uint64_t late;         /* late outcomes stored (K14) */
+	uint64_t applied;    /* rows that changed */
+	uint64_t ended;      /* executor_ended rows appended */
+	uint64_t superseded; /* reports of a superseded journal, dropped (K2) */
+	uint64_t late;       /* late outcomes stored (K14) */
 	/* Pools whose scheduler should look now (ended or gone executors). */
 	const char *pools[16];
 	size_t pool_count;
 };
-/* n reports, folded and sorted (report_fold_batch), one per executor, in ONE statement.  0: committed. */
+/* n reports, folded and sorted (report_fold_batch), one per executor, in ONE statement.  0:
+ * committed. */
 MUST_USE int store_executor_join(struct store *s, const struct report *reports, size_t n,
     struct arena *a, struct store_join_result *ret, struct err *err);
 
@@ -24,7 +25,8 @@ struct store_executor {
 	uint64_t generation, accepted_generation, gone_generation;
 	int32_t exit_code, signal;
 	bool oom, started;
-	int64_t queued_us, placed_us, sent_us, accepted_us, starting_us, running_us, ended_us, gone_us;
+	int64_t queued_us, placed_us, sent_us, accepted_us, starting_us, running_us, ended_us,
+	    gone_us;
 	int64_t starting_after_us, running_after_us, ended_after_us;
 	const void *spec_body;
 	size_t spec_size;
@@ -38,15 +40,15 @@ struct store_executor_query {
 	struct id after;     /* zero: from the first */
 	uint32_t limit;
 };
-MUST_USE int store_executor_list(struct store *s, const struct store_executor_query *q, struct arena *a,
-    struct store_executor **ret, size_t *ret_n, struct err *err);
+MUST_USE int store_executor_list(struct store *s, const struct store_executor_query *q,
+    struct arena *a, struct store_executor **ret, size_t *ret_n, struct err *err);
 /* attempt 0: the newest. */
 MUST_USE int store_executor_get(struct store *s, const struct id *executor_id, struct arena *a,
     struct store_executor *ret, struct err *err);
-MUST_USE int store_executor_find(struct store *s, const char *session, uint32_t index, uint32_t attempt,
-    struct arena *a, struct store_executor *ret, struct err *err);
+MUST_USE int store_executor_find(struct store *s, const char *session, uint32_t index,
+    uint32_t attempt, struct arena *a, struct store_executor *ret, struct err *err);
 /* Appends the intent; the scheduler stops it.  Idempotent: an ended one stays as it is. */
-MUST_USE int store_executor_stop(struct store *s, const struct id *executor_id, bool now, const char *who,
-    struct err *err);
+MUST_USE int store_executor_stop(
+    struct store *s, const struct id *executor_id, bool now, const char *who, struct err *err);
 
 #endif

@@ -29,7 +29,13 @@ struct store_hello {
 	size_t record_count;
 };
 
-enum store_hello_verdict { STORE_HELLO_ACCEPTED, STORE_HELLO_TICKET, STORE_HELLO_STALE, STORE_HELLO_RETIRED, STORE_HELLO_REJECTED };
+enum store_hello_verdict {
+	STORE_HELLO_ACCEPTED,
+	STORE_HELLO_TICKET,
+	STORE_HELLO_STALE,
+	STORE_HELLO_RETIRED,
+	STORE_HELLO_REJECTED
+};
 
 struct store_absent {
 	struct id executor_id;
@@ -53,7 +59,7 @@ struct store_item {
 	struct id executor_id;
 	uint64_t generation, host_seq;
 	enum desired_state desired;
-	int64_t deadline_us; /* 0: none */
+	int64_t deadline_us;   /* 0: none */
 	const void *spec_body; /* packed ExecutorSpec; RUN only */
 	size_t spec_size;
 	const char *session;
@@ -67,7 +73,7 @@ struct store_sync {
 };
 struct store_sync_page {
 	bool hello_required;
-	uint64_t as_of_seq; /* read before the first page */
+	uint64_t as_of_seq;       /* read before the first page */
 	struct store_item *items; /* newest item per executor with host_seq > contiguous_seq */
 	size_t item_count;
 	bool last;
@@ -83,8 +89,9 @@ struct store_host_head {
 	uint64_t epoch, host_seq;
 	const char *encoding;
 };
-MUST_USE int store_host_heads(struct store *s, const char *const *host_ids, size_t n, struct arena *a,
-    struct store_host_head **ret, size_t *ret_n, int64_t *ret_now_us, struct err *err);
+MUST_USE int store_host_heads(struct store *s, const char *const *host_ids, size_t n,
+    struct arena *a, struct store_host_head **ret, size_t *ret_n, int64_t *ret_now_us,
+    struct err *err);
 
 struct store_beat {
 	const char *host_id, *server;
@@ -93,7 +100,8 @@ struct store_beat {
 	int64_t rtt_us;
 };
 /* Coarse flush into the unlogged table. */
-MUST_USE int store_host_liveness(struct store *s, const struct store_beat *beats, size_t n, struct err *err);
+MUST_USE int store_host_liveness(
+    struct store *s, const struct store_beat *beats, size_t n, struct err *err);
 
 struct store_host {
 	const char *host_id, *pool, *boot_id, *agent_version, *arch, *kernel, *server;
@@ -107,20 +115,21 @@ struct store_host {
 	struct resources capacity, used;
 	bool overcommitted, cordoned;
 	const char *cordoned_by, *cordon_reason;
-	int64_t cordoned_us, first_seen_us, last_hello_us, last_heartbeat_us, rtt_us, suspect_since_us;
+	int64_t cordoned_us, first_seen_us, last_hello_us, last_heartbeat_us, rtt_us,
+	    suspect_since_us;
 	uint32_t executors;
 };
-MUST_USE int store_host_get(struct store *s, const char *host_id, struct arena *a, struct store_host *ret,
-    struct err *err);
+MUST_USE int store_host_get(
+    struct store *s, const char *host_id, struct arena *a, struct store_host *ret, struct err *err);
 /* pool NULL: all; after "": from the first. */
 MUST_USE int store_host_list(struct store *s, const char *pool, bool all, const char *after,
     uint32_t limit, struct arena *a, struct store_host **ret, size_t *ret_n, struct err *err);
 /* cordon false lifts it.  Idempotent; an event says who. */
-MUST_USE int store_host_cordon(struct store *s, const char *host_id, bool cordon, const char *reason,
-    const char *who, struct err *err);
-/* RETIRED: refused with ERR_CONFLICT while host_executor rows exist unless confirm; then its executors
- * end LOST and their rows go (K16, K29). */
-MUST_USE int store_host_remove(struct store *s, const char *host_id, bool confirm, const char *who,
-    struct err *err);
+MUST_USE int store_host_cordon(struct store *s, const char *host_id, bool cordon,
+    const char *reason, const char *who, struct err *err);
+/* RETIRED: refused with ERR_CONFLICT while host_executor rows exist unless confirm; then its
+ * executors end LOST and their rows go (K16, K29). */
+MUST_USE int store_host_remove(
+    struct store *s, const char *host_id, bool confirm, const char *who, struct err *err);
 
 #endif

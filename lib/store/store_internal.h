@@ -1,4 +1,5 @@
-/* store_internal: the table both implementations fill.  One row per public function of the headers. */
+/* store_internal: the table both implementations fill.  One row per public function of the headers.
+ */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
@@ -130,9 +131,8 @@
 		struct err *err),                                                                  \
 	    (s, lease, ret_folded, err))                                                           \
 	X(expire,                                                                                  \
-	    (struct store * s, const struct store_lease *lease, const char *pool,                  \
-		struct arena *a, struct store_message **ret, size_t *ret_n, size_t *ret_expired,   \
-		struct err *err),                                                                  \
+	    (struct store * s, const struct store_lease *lease, const char *pool, struct arena *a, \
+		struct store_message **ret, size_t *ret_n, size_t *ret_expired, struct err *err),  \
 	    (s, lease, pool, a, ret, ret_n, ret_expired, err))                                     \
 	X(retain,                                                                                  \
 	    (struct store * s, const struct store_lease *lease, const struct store_retention *r,   \

@@ -6,17 +6,19 @@
 struct store_session_new {
 	struct id session_id;
 	const char *name, *pool;
-	const char *spec_json;    /* the checked SessionSpec as people wrote it: kept for `session get` */
-	const void *executor_body; /* packed ExecutorSpec, opaque here; stored once per session revision */
+	const char
+	    *spec_json; /* the checked SessionSpec as people wrote it: kept for `session get` */
+	const void
+	    *executor_body; /* packed ExecutorSpec, opaque here; stored once per session revision */
 	size_t executor_body_size;
 	uint32_t replicas;
 	int32_t priority;
 	const char *driver, *selector; /* "" selector: any host */
 	bool limits_required;
-	struct resources resources;   /* slots >= 1 */
+	struct resources resources; /* slots >= 1 */
 	uint32_t stop_grace_ms, lost_after_ms, accept_timeout_ms;
 	const char *who;
-	const char *key;          /* idempotency key, NULL: none */
+	const char *key;               /* idempotency key, NULL: none */
 	const struct id *executor_ids; /* replicas of them, minted by the caller, ascending */
 };
 
@@ -26,24 +28,25 @@ struct store_session {
 	enum session_state state;
 	uint64_t revision;
 	uint32_t replicas;
-	uint64_t counters[100]; /* by enum executor_state: folded counters plus unfolded deltas, so exact */
+	uint64_t counters[100]; /* by enum executor_state: folded counters plus unfolded deltas, so
+				   exact */
 	int64_t created_us, closed_us;
 };
 
 /* One transaction: session, spec, executors QUEUED, placement queue, deltas, event.  Two concurrent
- * creates of one name make one session (E7): the other gets *ret_existed true and the session that is
- * there; comparing its spec is the caller's.  The same key: the first answer (E8), *ret_existed true.
- * A name is free again when its session is CLOSED. */
-MUST_USE int store_session_create(struct store *s, const struct store_session_new *n, struct arena *a,
-    struct store_session *ret, bool *ret_existed, struct err *err);
+ * creates of one name make one session (E7): the other gets *ret_existed true and the session that
+ * is there; comparing its spec is the caller's.  The same key: the first answer (E8), *ret_existed
+ * true. A name is free again when its session is CLOSED. */
+MUST_USE int store_session_create(struct store *s, const struct store_session_new *n,
+    struct arena *a, struct store_session *ret, bool *ret_existed, struct err *err);
 /* The newest session of that name.  ERR_NOT_FOUND. */
-MUST_USE int store_session_get(struct store *s, const char *name, struct arena *a,
-    struct store_session *ret, struct err *err);
+MUST_USE int store_session_get(
+    struct store *s, const char *name, struct arena *a, struct store_session *ret, struct err *err);
 /* By name, after the cursor; pool NULL: all pools. */
 MUST_USE int store_session_list(struct store *s, const char *pool, bool all, const char *after,
     uint32_t limit, struct arena *a, struct store_session **ret, size_t *ret_n, struct err *err);
-/* Marks OPEN -> CLOSING (revision + 1, once) with an intent and an event; repeating it, or closing a
- * closed one, changes nothing (E9).  revision 0: any; else ERR_CONFLICT when it differs (E13). */
+/* Marks OPEN -> CLOSING (revision + 1, once) with an intent and an event; repeating it, or closing
+ * a closed one, changes nothing (E9).  revision 0: any; else ERR_CONFLICT when it differs (E13). */
 MUST_USE int store_session_close(struct store *s, const char *name, uint64_t revision, bool now,
     const char *who, struct arena *a, struct store_session *ret, struct err *err);
 /* Why its queued executors wait: newest reasons with counts of hosts, summed over nothing: the
@@ -52,7 +55,7 @@ struct store_why {
 	const char *reason;
 	uint32_t hosts;
 };
-MUST_USE int store_session_why(struct store *s, const char *name, struct arena *a, struct store_why **ret,
-    size_t *ret_n, struct err *err);
+MUST_USE int store_session_why(struct store *s, const char *name, struct arena *a,
+    struct store_why **ret, size_t *ret_n, struct err *err);
 
 #endif
