@@ -12,6 +12,12 @@ const struct executor_state_row executor_states[] = {
 };
 const size_t executor_states_count = COUNT_OF(executor_states);
 
+/* The schema stores the code alone and says rank = least(state, 90). */
+#define STATE(name, code, rank, text, writer)                                                      \
+	_Static_assert((rank) == ((code) < EXECUTOR_RANK_END ? (code) : EXECUTOR_RANK_END),        \
+	    "the rank of " #name " does not follow from its code");
+#include "executor_state.def"
+
 struct edge {
 	enum executor_state from, to;
 	enum state_writer writer;

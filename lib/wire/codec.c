@@ -171,7 +171,7 @@ decode_json(const ProtobufCMessageDescriptor *d, const char *text, size_t size, 
 
 	if (!m)
 		return no_memory(err);
-	d->message_init(m);
+	protobuf_c_message_init(d, m);
 	while (size > 0 && blank(*text))
 		text++, size--;
 	if (size == 0) {

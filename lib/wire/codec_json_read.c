@@ -192,7 +192,7 @@ read_nested(struct reader *r, const ProtobufCFieldDescriptor *f, const json_t *j
 
 	if (!m)
 		return no_memory(r);
-	d->message_init(m);
+	protobuf_c_message_init(d, m);
 	if (read_message(r, json, m, path) != 0)
 		return -1;
 	*ret = m;

@@ -128,7 +128,7 @@ message_difference(const ProtobufCMessage *a, const ProtobufCMessage *b,
 		empty = arena_alloc(arena, d->sizeof_message);
 		if (!empty)
 			return differs(up, arena);
-		d->message_init(empty);
+		protobuf_c_message_init(d, empty);
 		a = a ? a : empty;
 		b = b ? b : empty;
 	}

@@ -42,7 +42,7 @@ ensure(void *slot, const ProtobufCMessageDescriptor *d, struct arena *arena)
 	if (!*m) {
 		*m = arena_alloc(arena, d->sizeof_message);
 		if (*m)
-			d->message_init(*m);
+			protobuf_c_message_init(d, *m);
 	}
 	return *m;
 }
