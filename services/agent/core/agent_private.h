@@ -10,11 +10,10 @@
 #ifndef AGENT_PRIVATE_H
 #define AGENT_PRIVATE_H
 
-#include <uthash.h>
-
 #include "agent.h"
 #include "backoff.h"
 #include "digest.h"
+#include "hash.h"
 
 #define NEVER INT64_MAX
 #define REPORT_ITEMS_MAX 64u

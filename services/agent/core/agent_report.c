@@ -161,33 +161,16 @@ report_deadline(const struct agent *a)
 	return at;
 }
 
-static ProtobufCBinaryData
-bytes_of(struct agent *a, const struct id *id)
-{
-	struct id *copy = effects_alloc(a->out, sizeof(*copy));
-
-	*copy = *id;
-	return (ProtobufCBinaryData){.len = ID_BYTES, .data = copy->bytes};
-}
-
 static Fairlead__V1__ExecutorReport *
 add_row(struct agent *a, Fairlead__V1__Report *m, const struct id *executor_id)
 {
 	Fairlead__V1__ExecutorReport *row = effects_alloc(a->out, sizeof(*row));
 
 	fairlead__v1__executor_report__init(row);
-	row->executor_id = bytes_of(a, executor_id);
+	row->executor_id = effects_id(a->out, executor_id);
 	row->exit_code = -1;
 	m->executors[m->n_executors++] = row;
 	return row;
-}
-
-static char *
-text_of(struct agent *a, const char *text)
-{
-	size_t size = strlen(text) + 1;
-
-	return memcpy(effects_alloc(a->out, size), text, size);
 }
 
 static void
@@ -203,8 +186,8 @@ add_record(struct agent *a, Fairlead__V1__Report *m, const struct record *r)
 	row->exit_code = r->exit_code;
 	row->signal = r->signal;
 	row->oom = r->oom;
-	row->reason = text_of(a, r->reason);
-	row->detail = text_of(a, r->detail);
+	row->reason = effects_copy(a->out, r->reason);
+	row->detail = effects_copy(a->out, r->detail);
 	row->at_us = r->at_us;
 	row->starting_after_us = r->starting_after_us;
 	row->running_after_us = r->running_after_us;
@@ -224,7 +207,7 @@ add_loose(struct agent *a, Fairlead__V1__Report *m, const struct loose *loose)
 		return;
 	row->incarnation = 1;
 	row->state = FAIRLEAD__V1__EXECUTOR_STATE__REJECTED;
-	row->reason = text_of(a, "limit");
+	row->reason = effects_copy(a->out, "limit");
 	row->detail = (char *)(uintptr_t)effects_text(
 	    a->out, "this host holds %u records, its limit", RECORDS_MAX);
 }
@@ -235,9 +218,9 @@ new_message(struct agent *a)
 	Fairlead__V1__Report *m = effects_alloc(a->out, sizeof(*m));
 
 	fairlead__v1__report__init(m);
-	m->host_id = text_of(a, a->config.host_id);
-	m->journal_id = bytes_of(a, &a->meta.journal_id);
-	m->instance_id = bytes_of(a, &a->instance_id);
+	m->host_id = effects_copy(a->out, a->config.host_id);
+	m->journal_id = effects_id(a->out, &a->meta.journal_id);
+	m->instance_id = effects_id(a->out, &a->instance_id);
 	m->executors = effects_alloc(a->out, REPORT_ITEMS_MAX * sizeof(*m->executors));
 	return m;
 }

@@ -250,23 +250,6 @@ session_deadline(const struct agent *a)
 	return at;
 }
 
-static ProtobufCBinaryData
-bytes_of(struct agent *a, const struct id *id)
-{
-	struct id *copy = effects_alloc(a->out, sizeof(*copy));
-
-	*copy = *id;
-	return (ProtobufCBinaryData){.len = ID_BYTES, .data = copy->bytes};
-}
-
-static char *
-text_of(struct agent *a, const char *text)
-{
-	size_t size = strlen(text) + 1;
-
-	return memcpy(effects_alloc(a->out, size), text, size);
-}
-
 static Fairlead__V1__Digest *
 digest_of(struct agent *a, const struct digest *digest)
 {
@@ -302,8 +285,8 @@ hello_labels(struct agent *a, Fairlead__V1__Hello *m)
 		Fairlead__V1__Entry *e = effects_alloc(a->out, sizeof(*e));
 
 		fairlead__v1__entry__init(e);
-		e->key = text_of(a, a->config.labels[i].key);
-		e->value = text_of(a, a->config.labels[i].value);
+		e->key = effects_copy(a->out, a->config.labels[i].key);
+		e->value = effects_copy(a->out, a->config.labels[i].value);
 		m->labels[i] = e;
 	}
 }
@@ -318,9 +301,9 @@ hello_drivers(struct agent *a, Fairlead__V1__Hello *m)
 		Fairlead__V1__DriverInfo *d = effects_alloc(a->out, sizeof(*d));
 
 		fairlead__v1__driver_info__init(d);
-		d->name = text_of(a, driver->name);
+		d->name = effects_copy(a->out, driver->name);
 		d->usable = driver->probe.usable;
-		d->detail = text_of(a, driver->probe.detail);
+		d->detail = effects_copy(a->out, driver->probe.detail);
 		d->enforces_cpu = driver->probe.enforces_cpu;
 		d->enforces_memory = driver->probe.enforces_memory;
 		m->drivers[i] = d;
@@ -336,7 +319,7 @@ hello_records(struct agent *a, Fairlead__V1__Hello *m)
 		Fairlead__V1__HelloRecord *r = effects_alloc(a->out, sizeof(*r));
 
 		fairlead__v1__hello_record__init(r);
-		r->executor_id = bytes_of(a, &e->r.executor_id);
+		r->executor_id = effects_id(a->out, &e->r.executor_id);
 		r->generation = e->r.accepted_generation;
 		m->records[m->n_records++] = r;
 	}
@@ -352,22 +335,22 @@ session_emit_hello(struct agent *a)
 	a->send_hello = false;
 	a->hello_sent_us = agent_now(a);
 	a->hello_nonce = id_new();
-	m->host_id = text_of(a, a->config.host_id);
-	m->journal_id = bytes_of(a, &a->meta.journal_id);
+	m->host_id = effects_copy(a->out, a->config.host_id);
+	m->journal_id = effects_id(a->out, &a->meta.journal_id);
 	m->start_no = a->meta.start_no;
 	m->hello_no = a->meta.hello_no;
-	m->instance_id = bytes_of(a, &a->instance_id);
-	m->boot_id = text_of(a, a->config.boot_id);
-	m->agent_version = text_of(a, a->config.version);
+	m->instance_id = effects_id(a->out, &a->instance_id);
+	m->boot_id = effects_copy(a->out, a->config.boot_id);
+	m->agent_version = effects_copy(a->out, a->config.version);
 	m->protocol_revision = AGENT_PROTOCOL_REVISION;
-	m->encoding = text_of(a, "protobuf");
-	m->pool = text_of(a, a->config.pool);
-	m->arch = text_of(a, a->config.arch);
-	m->kernel = text_of(a, a->config.kernel);
+	m->encoding = effects_copy(a->out, "protobuf");
+	m->pool = effects_copy(a->out, a->config.pool);
+	m->arch = effects_copy(a->out, a->config.arch);
+	m->kernel = effects_copy(a->out, a->config.kernel);
 	m->contiguous_seq = a->meta.contiguous_seq;
 	m->digest = digest_of(a, &digest);
 	m->ticket = a->ticket;
-	m->nonce_id = bytes_of(a, &a->hello_nonce);
+	m->nonce_id = effects_id(a->out, &a->hello_nonce);
 	hello_capacity(a, m);
 	hello_labels(a, m);
 	hello_drivers(a, m);
@@ -385,13 +368,13 @@ session_emit_heartbeat(struct agent *a)
 	fairlead__v1__heartbeat__init(m);
 	a->send_heartbeat = false;
 	a->heartbeat_nonces[a->heartbeat_counter++ % HEARTBEATS_REMEMBERED] = nonce;
-	m->host_id = text_of(a, a->config.host_id);
+	m->host_id = effects_copy(a->out, a->config.host_id);
 	m->epoch = a->epoch;
 	m->contiguous_seq = a->durable_contiguous_seq;
 	m->digest = digest_of(a, &a->durable_digest);
-	m->nonce_id = bytes_of(a, &nonce);
+	m->nonce_id = effects_id(a->out, &nonce);
 	m->counter = a->heartbeat_counter;
-	m->journal_id = bytes_of(a, &a->meta.journal_id);
+	m->journal_id = effects_id(a->out, &a->meta.journal_id);
 	m->executors = HASH_COUNT(a->entries);
 	effects_add(a->out, AGENT_SEND_HEARTBEAT)->u.heartbeat = m;
 	a->stats.heartbeats++;

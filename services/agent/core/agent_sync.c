@@ -244,23 +244,18 @@ void
 sync_emit(struct agent *a)
 {
 	Fairlead__V1__SyncRequest *m = effects_alloc(a->out, sizeof(*m));
-	struct id *nonce = effects_alloc(a->out, sizeof(*nonce));
-	struct id *after = effects_alloc(a->out, sizeof(*after));
-	size_t host_bytes = strlen(a->config.host_id) + 1;
 
 	fairlead__v1__sync_request__init(m);
 	a->send_sync = false;
-	a->sync_nonce = *nonce = id_new();
+	a->sync_nonce = id_new();
 	a->sync_deadline_us = agent_now(a) + PAGE_TIMEOUT_US;
-	m->host_id = memcpy(effects_alloc(a->out, host_bytes), a->config.host_id, host_bytes);
+	m->host_id = effects_copy(a->out, a->config.host_id);
 	m->epoch = a->epoch;
 	m->contiguous_seq = a->sync_base_seq;
 	m->as_of_seq = a->sync_as_of_seq;
-	m->nonce_id = (ProtobufCBinaryData){ID_BYTES, nonce->bytes};
-	if (!id_is_zero(&a->sync_after)) {
-		*after = a->sync_after;
-		m->after_executor_id = (ProtobufCBinaryData){ID_BYTES, after->bytes};
-	}
+	m->nonce_id = effects_id(a->out, &a->sync_nonce);
+	if (!id_is_zero(&a->sync_after))
+		m->after_executor_id = effects_id(a->out, &a->sync_after);
 	effects_add(a->out, AGENT_SEND_SYNC)->u.sync = m;
 	a->stats.syncs++;
 }

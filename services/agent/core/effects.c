@@ -73,3 +73,20 @@ effects_text(struct agent_effects *e, const char *format, ...)
 		abort();
 	return text;
 }
+
+ProtobufCBinaryData
+effects_id(struct agent_effects *e, const struct id *id)
+{
+	struct id *copy = effects_alloc(e, sizeof(*copy));
+
+	*copy = *id;
+	return (ProtobufCBinaryData){.len = ID_BYTES, .data = copy->bytes};
+}
+
+char *
+effects_copy(struct agent_effects *e, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(effects_alloc(e, size), text, size);
+}

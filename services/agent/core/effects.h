@@ -66,6 +66,9 @@ void effects_done(struct agent_effects *e);
 struct agent_effect *effects_add(struct agent_effects *e, enum agent_effect_type type);
 /* Zeroed memory that lives as long as the rows. */
 void *effects_alloc(struct agent_effects *e, size_t size);
+/* Copies that protobuf-c fields may point at. */
+ProtobufCBinaryData effects_id(struct agent_effects *e, const struct id *id);
+char *effects_copy(struct agent_effects *e, const char *text);
 const char *effects_text(struct agent_effects *e, const char *format, ...) PRINTF(2, 3);
 
 #endif

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "err.h"
+#include "hash.h"
 #include "records.h"
 
 struct row {

@@ -8,9 +8,9 @@
 #include <sys/epoll.h>
 
 #include <systemd/sd-event.h>
-#include <uthash.h>
 
 #include "err.h"
+#include "hash.h"
 #include "log.h"
 #include "mailbox.h"
 #include "subjects.h"

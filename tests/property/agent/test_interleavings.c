@@ -10,7 +10,7 @@
 #define EXECUTORS 6u
 #define LETTERS_MAX 512u
 #define PAGE_ITEMS 2u
-#define SEEDS_DEFAULT 400
+#define SEEDS_DEFAULT 2000
 #define CHAOS_STEPS 250
 #define SETTLE_STEPS 400
 
