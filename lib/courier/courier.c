@@ -44,7 +44,7 @@ encode(const struct courier_message *m, struct arena *arena, struct bus_out *ret
 	struct bus_header *headers = arena_calloc(arena, HEADERS_MAX + 1, sizeof(*headers));
 	struct bus_out out = {.headers = headers};
 	struct wire_headers readable;
-	void *data;
+	void *data = NULL;
 
 	if (!headers)
 		return err_set(err, ERR_LIMIT, "message needs more memory than there is for it");
@@ -66,7 +66,7 @@ courier_encode(
     const struct courier_message *m, struct arena *arena, struct bus_out *ret, struct err *err)
 {
 	size_t bytes_max = bytes_max_of(m->subject);
-	struct bus_out out;
+	struct bus_out out = {0};
 
 	if (encode(m, arena, &out, err) != 0)
 		return err_wrap(err, "%s", m->subject);
@@ -84,7 +84,7 @@ int
 courier_publish(
     struct bus *b, const struct courier_message *m, struct arena *arena, struct err *err)
 {
-	struct bus_out out;
+	struct bus_out out = {0};
 
 	if (courier_encode(m, arena, &out, err) != 0)
 		return -1;
@@ -96,7 +96,7 @@ courier_respond(struct bus *b, const struct bus_msg *to, const ProtobufCMessage 
     enum wire_encoding encoding, struct arena *arena, struct err *err)
 {
 	struct courier_message message = {.encoding = encoding, .message = m};
-	struct bus_out out;
+	struct bus_out out = {0};
 
 	if (encode(&message, arena, &out, err) != 0)
 		return -1;
@@ -135,11 +135,13 @@ error_of(const struct bus_msg *reply, const char *code, struct arena *arena, str
 {
 	const char *text = bus_msg_header(reply, HEADER_ERROR_TEXT);
 	const Fairlead__V1__Error *e;
-	ProtobufCMessage *body;
+	ProtobufCMessage *body = NULL;
 	struct err ignored;
 
-	if (bus_msg_size(reply) == 0 ||
+	if (bus_msg_size(reply) > 0 &&
 	    courier_decode(reply, &fairlead__v1__error__descriptor, arena, &body, &ignored) != 0)
+		body = NULL;
+	if (!body)
 		return err_set(err, kind_of_code(code), "%s", text ? text : "refused");
 	e = (const Fairlead__V1__Error *)body;
 	enum err_kind kind = err_kind_from_name(e->kind);
@@ -153,7 +155,7 @@ courier_request(struct bus *b, const struct courier_message *m, int timeout_ms,
     struct err *err)
 {
 	CLEANUP(bus_msg_free) struct bus_msg *reply = NULL;
-	struct bus_out out;
+	struct bus_out out = {0};
 	const char *code;
 
 	if (courier_encode(m, arena, &out, err) != 0 ||

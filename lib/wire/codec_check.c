@@ -193,9 +193,9 @@ check_scalar(struct check *c, const ProtobufCFieldDescriptor *f, struct span *s,
 	    !protobuf_c_enum_descriptor_get_value(f->descriptor, (int)(uint32_t)value))
 		return codec_refuse(
 		    path, c->err, "%lld is not a known value", (long long)(int)(uint32_t)value);
-	if (f->type == PROTOBUF_C_TYPE_DOUBLE)
+	if (fixed.at && f->type == PROTOBUF_C_TYPE_DOUBLE)
 		memcpy(&real, fixed.at, sizeof(real));
-	if (f->type == PROTOBUF_C_TYPE_FLOAT)
+	if (fixed.at && f->type == PROTOBUF_C_TYPE_FLOAT)
 		memcpy(&small, fixed.at, sizeof(small));
 	if (!isfinite(real) || !isfinite(small))
 		return codec_refuse(path, c->err, "is not a finite number");

@@ -1,6 +1,7 @@
 #include "codec_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,15 +58,14 @@ no_memory(struct reader *r)
 static void
 allow(char list[ALLOWED_BYTES], const char *name)
 {
-	size_t used = strlen(list), more = strlen(name) + 2;
+	size_t used = strlen(list);
+	bool cut = used >= 3 && strcmp(list + used - 3, "...") == 0;
+	bool room = !cut && used + strlen(name) + sizeof(", ...") < ALLOWED_BYTES;
 
-	if (used + more + 4 < ALLOWED_BYTES) {
-		if (used)
-			strcat(list, ", ");
-		strcat(list, name);
-	} else if (used < 3 || strcmp(list + used - 3, "...") != 0) {
-		strcat(list, "...");
-	}
+	if (room)
+		snprintf(list + used, ALLOWED_BYTES - used, "%s%s", used ? ", " : "", name);
+	else if (!cut)
+		snprintf(list + used, ALLOWED_BYTES - used, "...");
 }
 
 /* Decimal text of the whole 64-bit range; signs only where the type has one. */
@@ -287,8 +287,8 @@ read_map(struct reader *r, const json_t *json, ProtobufCMessage *m,
 			return -1;
 		entries[n++] = entry;
 	}
-	*(size_t *)(void *)((char *)m + f->quantifier_offset) = n;
-	*(Fairlead__V1__Entry ***)(void *)((char *)m + f->offset) = entries;
+	*(size_t *)codec_quantifier_slot(m, f) = n;
+	*(Fairlead__V1__Entry ***)codec_slot(m, f) = entries;
 	return 0;
 }
 
@@ -309,8 +309,8 @@ read_list(struct reader *r, const json_t *json, ProtobufCMessage *m,
 		if (read_value(r, f, json_array_get(json, i), elements + i * size, &path) != 0)
 			return -1;
 	}
-	*(size_t *)(void *)((char *)m + f->quantifier_offset) = n;
-	*(char **)(void *)((char *)m + f->offset) = elements;
+	*(size_t *)codec_quantifier_slot(m, f) = n;
+	*(char **)codec_slot(m, f) = elements;
 	return 0;
 }
 
@@ -318,18 +318,17 @@ static int
 read_field(struct reader *r, const json_t *json, ProtobufCMessage *m,
     const ProtobufCFieldDescriptor *f, const struct codec_path *path)
 {
-	uint32_t *which = (uint32_t *)(void *)((char *)m + f->quantifier_offset);
 
 	if (codec_is_map(f))
 		return read_map(r, json, m, f, path);
 	if (f->label == PROTOBUF_C_LABEL_REPEATED)
 		return read_list(r, json, m, f, path);
 	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-		if (*which != 0)
+		if (codec_case(m, f) != 0)
 			return codec_refuse(path, r->err, "excludes another key that is there too");
-		*which = f->id;
+		*(uint32_t *)codec_quantifier_slot(m, f) = f->id;
 	}
-	return read_value(r, f, json, (char *)m + f->offset, path);
+	return read_value(r, f, json, codec_slot(m, f), path);
 }
 
 static int

@@ -232,11 +232,10 @@ write_list(struct writer *w, const ProtobufCFieldDescriptor *f, const char *elem
 static bool
 present(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
-	const char *base = (const char *)m;
-	const void *at = base + f->offset;
+	const void *at = codec_at(m, f);
 
 	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
-		return *(const uint32_t *)(const void *)(base + f->quantifier_offset) == f->id;
+		return codec_case(m, f) == f->id;
 	if (f->type == PROTOBUF_C_TYPE_STRING)
 		return *(char *const *)at && **(char *const *)at;
 	if (f->type == PROTOBUF_C_TYPE_BYTES)
@@ -250,12 +249,11 @@ static json_t *
 write_field(struct writer *w, const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
     const struct codec_path *path)
 {
-	const char *base = (const char *)m;
-	const void *at = base + f->offset;
+	const void *at = codec_at(m, f);
 
 	if (f->label != PROTOBUF_C_LABEL_REPEATED)
 		return write_value(w, f, at, path);
-	size_t n = *(const size_t *)(const void *)(base + f->quantifier_offset);
+	size_t n = codec_count(m, f);
 	if (codec_is_map(f))
 		return write_map(w, *(Fairlead__V1__Entry *const *const *)at, n, path);
 	return write_list(w, f, *(const char *const *)at, n, path);

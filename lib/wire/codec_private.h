@@ -34,6 +34,51 @@ bool codec_is_id(const ProtobufCFieldDescriptor *f);
 /* Is this field a repeated Entry, an object in JSON? */
 bool codec_is_map(const ProtobufCFieldDescriptor *f);
 size_t codec_element_size(const ProtobufCFieldDescriptor *f);
+
+/* Where protobuf-c keeps the value of a field (of a repeated one: the pointer to its elements). */
+static inline const void *
+codec_at(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	return (const char *)m + f->offset;
+}
+
+static inline void *
+codec_slot(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	return (char *)m + f->offset;
+}
+
+/* The nested message of a singular field; NULL: absent. */
+static inline const ProtobufCMessage *
+codec_nested(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	return *(ProtobufCMessage *const *)codec_at(m, f);
+}
+
+/* Elements of a repeated field. */
+static inline size_t
+codec_count(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	const void *at = (const char *)m + f->quantifier_offset;
+
+	return *(const size_t *)at;
+}
+
+/* Which field of a oneof is there; 0 for none. */
+static inline uint32_t
+codec_case(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	const void *at = (const char *)m + f->quantifier_offset;
+
+	return *(const uint32_t *)at;
+}
+
+static inline void *
+codec_quantifier_slot(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	return (char *)m + f->quantifier_offset;
+}
+
 /* Length of the valid UTF-8 character at text, 0 when there is none (NUL included). */
 size_t codec_utf8_length(const unsigned char *text, size_t size);
 

@@ -71,20 +71,17 @@ map_difference(Fairlead__V1__Entry *const *a, size_t n, Fairlead__V1__Entry *con
 }
 
 static const char *
-list_difference(const ProtobufCFieldDescriptor *f, const char *a, const char *b,
-    const struct codec_path *up, struct arena *arena)
+list_difference(const ProtobufCFieldDescriptor *f, const ProtobufCMessage *a,
+    const ProtobufCMessage *b, const struct codec_path *up, struct arena *arena)
 {
-	size_t n = *(const size_t *)(const void *)(a + f->quantifier_offset);
-	size_t m = *(const size_t *)(const void *)(b + f->quantifier_offset);
-	const char *left = *(const char *const *)(const void *)(a + f->offset);
-	const char *right = *(const char *const *)(const void *)(b + f->offset);
+	size_t n = codec_count(a, f), m = codec_count(b, f);
+	const char *left = *(const char *const *)codec_at(a, f);
+	const char *right = *(const char *const *)codec_at(b, f);
 	const char *where = NULL;
 
 	if (codec_is_map(f))
-		return map_difference(
-		    *(Fairlead__V1__Entry *const *const *)(const void *)(a + f->offset), n,
-		    *(Fairlead__V1__Entry *const *const *)(const void *)(b + f->offset), m, up,
-		    arena);
+		return map_difference(*(Fairlead__V1__Entry *const *const *)codec_at(a, f), n,
+		    *(Fairlead__V1__Entry *const *const *)codec_at(b, f), m, up, arena);
 	if (n != m)
 		return differs(up, arena);
 	for (size_t i = 0; !where && i < n; i++) {
@@ -99,19 +96,16 @@ static const char *
 field_difference(const ProtobufCMessage *a, const ProtobufCMessage *b,
     const ProtobufCFieldDescriptor *f, const struct codec_path *path, struct arena *arena)
 {
-	const char *left = (const char *)a, *right = (const char *)b;
-
 	if (f->label == PROTOBUF_C_LABEL_REPEATED)
-		return list_difference(f, left, right, path, arena);
+		return list_difference(f, a, b, path, arena);
 	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-		uint32_t one = *(const uint32_t *)(const void *)(left + f->quantifier_offset);
-		uint32_t two = *(const uint32_t *)(const void *)(right + f->quantifier_offset);
-		if ((one == f->id) != (two == f->id))
+		bool one = codec_case(a, f) == f->id, two = codec_case(b, f) == f->id;
+		if (one != two)
 			return differs(path, arena);
-		if (one != f->id)
+		if (!one)
 			return NULL;
 	}
-	return value_difference(f, left + f->offset, right + f->offset, path, arena);
+	return value_difference(f, codec_at(a, f), codec_at(b, f), path, arena);
 }
 
 /* An absent message is equal to one in which nothing is set. */

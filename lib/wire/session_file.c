@@ -249,18 +249,12 @@ put_take(json_t *root, const char *path, json_t *value)
 	char step[64];
 	size_t length;
 
-	while (path[length = strcspn(path, ".")] == '.') {
+	while (root && path[length = strcspn(path, ".")] == '.') {
 		memcpy(step, path, length);
 		step[length] = '\0';
-		json_t *next = json_object_get(root, step);
-		if (!next) {
-			next = json_object();
-			if (json_object_set_new(root, step, next) != 0) {
-				json_decref(value);
-				return -1;
-			}
-		}
-		root = next;
+		if (!json_object_get(root, step))
+			json_object_set_new(root, step, json_object());
+		root = json_object_get(root, step); /* NULL without memory */
 		path += length + 1;
 	}
 	return json_object_set_new(root, path, value);
@@ -339,7 +333,7 @@ static int
 translate(struct reader *r)
 {
 	struct err inner = *r->err;
-	const char *text = inner.text, *rest = inner.field;
+	const char *text = inner.text;
 	char key[YAML_PATH_BYTES];
 	size_t length = strlen(inner.field);
 
@@ -352,8 +346,7 @@ translate(struct reader *r)
 		if (strncmp(inner.field, rows[i].field, n) != 0 ||
 		    (inner.field[n] && !strchr(".[", inner.field[n])))
 			continue;
-		rest = inner.field + n;
-		snprintf(key, sizeof(key), "%s%s", rows[i].key, rest);
+		snprintf(key, sizeof(key), "%s%s", rows[i].key, inner.field + n);
 		break;
 	}
 	return refuse(r, inner.kind, key, "%s", text);
@@ -388,10 +381,11 @@ session_file_parse(const char *name, const char *text, size_t size, struct arena
 	if (yaml_tree_load(name, text, size, docs, DOCUMENTS_MAX, &n, err) != 0)
 		return -1;
 	specs = arena_calloc(arena, n, sizeof(struct Fairlead__V1__SessionSpec *));
-	if (n == 0 || !specs)
-		result = err_set(err, n ? ERR_LIMIT : ERR_INVALID, "%s: %s", name,
-		    n ? "out of memory" : "holds no session");
-	for (size_t i = 0; result == 0 && i < n; i++) {
+	if (!specs)
+		result = err_set(err, ERR_LIMIT, "%s: out of memory", name);
+	else if (n == 0)
+		result = err_set(err, ERR_INVALID, "%s: holds no session", name);
+	for (size_t i = 0; specs && result == 0 && i < n; i++) {
 		struct reader r = {name, &docs[i], json_object(), err};
 		result = r.spec ? read_document(&r, arena, &specs[i]) : no_memory(&r);
 		json_decref(r.spec);

@@ -84,11 +84,10 @@ fill_defaults(Fairlead__V1__SessionSpec *s, struct arena *arena)
 static int64_t
 measure(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
-	const char *base = (const char *)m;
-	const void *at = base + f->offset;
+	const void *at = codec_at(m, f);
 
 	if (f->label == PROTOBUF_C_LABEL_REPEATED)
-		return (int64_t)*(const size_t *)(const void *)(base + f->quantifier_offset);
+		return (int64_t)codec_count(m, f);
 	if (f->type == PROTOBUF_C_TYPE_STRING)
 		return *(char *const *)at ? (int64_t)strlen(*(char *const *)at) : 0;
 	if (f->type == PROTOBUF_C_TYPE_INT32)
@@ -111,7 +110,7 @@ check_limit(const Fairlead__V1__SessionSpec *s, const struct limit *limit, struc
 	while (*rest) {
 		size_t length = strcspn(rest, ".");
 		if (f)
-			m = *(ProtobufCMessage *const *)(const void *)((const char *)m + f->offset);
+			m = codec_nested(m, f);
 		memcpy(step, rest, length);
 		step[length] = '\0';
 		f = protobuf_c_message_descriptor_get_field_by_name(m->descriptor, step);

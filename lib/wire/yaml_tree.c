@@ -64,13 +64,12 @@ scalar_of(struct loader *l)
 		refuse(l, l->event.start_mark.line, "has a NUL character");
 		return NULL;
 	}
-	if (l->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-		json = json_stringn(text, length);
-	else if (length == 0 || strcmp(text, "null") == 0 || strcmp(text, "~") == 0)
+	bool plain = l->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	if (plain && (length == 0 || strcmp(text, "null") == 0 || strcmp(text, "~") == 0))
 		json = json_null();
-	else if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+	else if (plain && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		json = json_boolean(*text == 't');
-	else if (canonical_integer(text, length))
+	else if (plain && canonical_integer(text, length))
 		json = json_integer(strtoll(text, NULL, 10));
 	else
 		json = json_stringn(text, length);

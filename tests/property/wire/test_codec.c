@@ -48,14 +48,12 @@ random_text(struct arena *a, size_t unique)
 {
 	static const char *const pieces[] = {"a", "Z", " ", "\"", "\\", "/", "\n", "\x01", "\x7f",
 	    "é", "€", "\xf0\x9f\x8c\x8a", "{", "'", "\xef\xbf\xbf"};
-	char text[80] = "";
+	char *text = unique ? arena_printf(a, "%zu", unique) : arena_strdup(a, "");
 	size_t n = next_random() % 12;
 
-	if (unique)
-		snprintf(text, sizeof(text), "%zu", unique);
 	for (size_t i = 0; i < n; i++)
-		strcat(text, pieces[next_random() % COUNT_OF(pieces)]);
-	return arena_strdup(a, text);
+		text = arena_printf(a, "%s%s", text, pieces[next_random() % COUNT_OF(pieces)]);
+	return text;
 }
 
 static bool
@@ -140,12 +138,13 @@ static void
 fill_field(const ProtobufCFieldDescriptor *f, char *base, struct arena *a, unsigned depth)
 {
 	size_t n = next_random() % (LIST_MAX + 1), size;
+	void *at = base + f->offset, *quantifier = base + f->quantifier_offset;
 	char *elements;
 
 	if (f->label != PROTOBUF_C_LABEL_REPEATED) {
 		if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
-			*(uint32_t *)(void *)(base + f->quantifier_offset) = f->id;
-		fill_value(f, base + f->offset, a, depth, 0);
+			*(uint32_t *)quantifier = f->id;
+		fill_value(f, at, a, depth, 0);
 		return;
 	}
 	/* A whole element is at most two pointers: room for the largest. */
@@ -153,8 +152,8 @@ fill_field(const ProtobufCFieldDescriptor *f, char *base, struct arena *a, unsig
 	size = fill_value(f, elements, a, depth, 0);
 	for (size_t i = 1; i < n; i++)
 		fill_value(f, elements + i * size, a, depth, i);
-	*(size_t *)(void *)(base + f->quantifier_offset) = n;
-	*(char **)(void *)(base + f->offset) = n ? elements : NULL;
+	*(size_t *)quantifier = n;
+	*(char **)at = n ? elements : NULL;
 }
 
 static ProtobufCMessage *
@@ -162,7 +161,7 @@ random_message(const ProtobufCMessageDescriptor *d, struct arena *a, unsigned de
 {
 	ProtobufCMessage *m = arena_alloc(a, d->sizeof_message);
 
-	d->message_init(m);
+	protobuf_c_message_init(d, m);
 	for (unsigned i = 0; i < d->n_fields; i++)
 		if (next_random() % 4)
 			fill_field(&d->fields[i], (char *)m, a, depth);

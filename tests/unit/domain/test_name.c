@@ -7,6 +7,8 @@
 #include "name.h"
 
 #define LONGEST "a23456789012345678901234567890123456789012345678901234567890123"
+#define TOO_LONG LONGEST "4"
+#define TOO_LONG_EXECUTOR TOO_LONG "/0"
 
 static void
 a_dns_label_is_a_name(void **state)
@@ -25,7 +27,7 @@ a_bad_host_id_is_refused_with_the_rule_named_A3(void **state)
 {
 	static const struct {
 		const char *name, *what;
-	} bad[] = {{"", "is empty"}, {NULL, "is empty"}, {LONGEST "4", "longer than 63"},
+	} bad[] = {{"", "is empty"}, {NULL, "is empty"}, {TOO_LONG, "longer than 63"},
 	    {"a.b", "'.' at position 2"}, {"a*", "'*' at position 2"}, {">", "'>' at position 1"},
 	    {"a b", "a space at position 2"}, {"aB", "upper case 'B' at position 2"},
 	    {"-a", "- at the start"}, {"a-", "- at the end"}, {"a\n", "byte 0x0a"},
@@ -72,7 +74,7 @@ what_names_no_executor_is_refused(void **state)
 {
 	static const char *const bad[] = {"", "web", "web/", "/0", "web/x", "web/01", "web/0#0",
 	    "web/0#", "web/0#1x", "web/4294967296", "web/-1", "WEB/0", "web/0/1", "web//0",
-	    LONGEST "4/0", "0001020304050607", "web/ 1", "web/0#4294967296"};
+	    TOO_LONG_EXECUTOR, "0001020304050607", "web/ 1", "web/0#4294967296"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {

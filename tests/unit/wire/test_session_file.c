@@ -155,11 +155,11 @@ several_documents_are_several_sessions(void **state)
 static void
 too_many_documents_and_none_are_refused(void **state)
 {
-	char text[66 * 40] = "";
+	const char *text = "";
 
 	(void)state;
 	for (int i = 0; i < 65; i++)
-		strcat(text, "---\nsession: a\n");
+		text = arena_printf(arena, "%s---\nsession: a\n", text);
 	assert_refused(text, "", "more than 64 documents");
 	assert_refused("", "", "holds no session");
 	assert_refused("# nothing\n", "", "holds no session");

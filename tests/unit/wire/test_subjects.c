@@ -5,6 +5,9 @@
 #include "err.h"
 #include "subjects.h"
 
+#define TEN "0123456789"
+#define LONG_TOKEN "fl.cmd." TEN TEN TEN TEN TEN TEN TEN TEN TEN "012345"
+
 static void
 subjects_are_built_from_their_rows(void **state)
 {
@@ -47,10 +50,7 @@ what_is_none_of_ours_is_refused_C7(void **state)
 	static const char *const bad[] = {"", "fl", "fl.", "fl.cmd", "fl.cmd.", "fl.cmd.a.b",
 	    "fl.nothing.h", "xfl.cmd.h", "flx.cmd.h", "fl.cmd.*", "fl.cmd.>", "fl.cmd.a b",
 	    "fl.cmd.h\n", "fl.io.h.c", "fl.io.h.c.out", "fl.api.v2.a.b", "fl.req..hello",
-	    "fl.cmd."
-	    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
-	    "67"
-	    "89012345"};
+	    LONG_TOKEN};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
