@@ -165,6 +165,7 @@ declare_spec(struct cli *c, const struct declare_input *in, char **words, size_t
 	s->executor = e;
 	SET(s->name, in->name);
 	SET(s->pool, in->pool);
+	s->replicas_set_case = FAIRLEAD__V1__SESSION_SPEC__REPLICAS_SET_REPLICAS;
 	s->replicas = in->replicas;
 	if (in->selector) {
 		SET(p->selector, in->selector);
