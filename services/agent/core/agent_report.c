@@ -178,6 +178,7 @@ add_record(struct agent *a, Fairlead__V1__Report *m, const struct record *r)
 {
 	Fairlead__V1__ExecutorReport *row = add_row(a, m, &r->executor_id);
 
+	row->name = effects_copy(a->out, r->name);
 	row->accepted_generation = r->accepted_generation;
 	row->gone_generation = r->gone_generation;
 	row->incarnation = r->incarnation;
