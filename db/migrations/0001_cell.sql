@@ -162,6 +162,7 @@ CREATE TABLE executor (
 	reason              text NOT NULL DEFAULT '',
 	detail              text NOT NULL DEFAULT '',
 	late_outcome        text NOT NULL DEFAULT '',
+	late_at             timestamptz, -- when late_outcome was kept
 	starting_after_us   bigint NOT NULL DEFAULT 0,
 	running_after_us    bigint NOT NULL DEFAULT 0,
 	ended_after_us      bigint NOT NULL DEFAULT 0,

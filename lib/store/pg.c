@@ -69,7 +69,26 @@ pg_disconnect(struct pg *pg)
 		PQfinish(pg->conn);
 	pg->conn = NULL;
 	pg->in_transaction = false;
+	pg->locks_ordered = false;
 	pg->prepared_count = 0;
+}
+
+/* Roles come with the first migration: without it there is no schema either. */
+static int
+pg_role(struct pg *pg, struct err *err)
+{
+	char sql[160], *name = PQescapeIdentifier(pg->conn, pg->role, strlen(pg->role));
+
+	if (!name)
+		return err_set(err, ERR_INTERNAL, "no memory");
+	snprintf(sql, sizeof(sql), "SET ROLE %.100s", name);
+	PQfreemem(name);
+	if (pg_simple(pg, sql, err) == 0)
+		return pg_simple(pg, "SET plan_cache_mode = force_generic_plan", err);
+	if (err->kind != ERR_INVALID)
+		return -1;
+	err_set(err, ERR_CONFLICT, "the server has no role %s, which migrations make", pg->role);
+	return err_hint(err, "run `fairlead admin migrate`");
 }
 
 /* The settings a session of ours has.  force_generic_plan: custom plans on arrays are three times
@@ -77,21 +96,14 @@ pg_disconnect(struct pg *pg)
 static int
 pg_settings(struct pg *pg, struct err *err)
 {
-	char sql[512], role[160] = "";
+	char sql[512];
 
-	if (pg->role) {
-		char *name = PQescapeIdentifier(pg->conn, pg->role, strlen(pg->role));
-
-		if (!name)
-			return err_set(err, ERR_INTERNAL, "no memory");
-		snprintf(role, sizeof(role),
-		    "SET ROLE %.100s; SET plan_cache_mode = force_generic_plan;", name);
-		PQfreemem(name);
-	}
+	if (pg->role && pg_role(pg, err) != 0)
+		return -1;
 	snprintf(sql, sizeof(sql),
-	    "%s SET statement_timeout = %d; SET lock_timeout = %d; SET transaction_timeout = %d;"
+	    "SET statement_timeout = %d; SET lock_timeout = %d; SET transaction_timeout = %d;"
 	    "SET idle_in_transaction_session_timeout = %d; SET client_min_messages = warning;",
-	    role, pg->timeout_ms, LOCK_TIMEOUT_MS, pg->timeout_ms, IDLE_TIMEOUT_MS);
+	    pg->timeout_ms, LOCK_TIMEOUT_MS, pg->timeout_ms, IDLE_TIMEOUT_MS);
 	return pg_simple(pg, sql, err);
 }
 
@@ -133,6 +145,21 @@ pg_connect(struct pg *pg, struct err *err)
 		pg_disconnect(pg);
 		return -1;
 	}
+	return 0;
+}
+
+int
+pg_order_locks(struct pg *pg, struct err *err)
+{
+	if (pg_connect(pg, err) != 0)
+		return -1;
+	if (pg->locks_ordered)
+		return 0;
+	if (pg_simple(pg,
+		"SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off",
+		err) != 0)
+		return -1;
+	pg->locks_ordered = true;
 	return 0;
 }
 

@@ -27,7 +27,7 @@ struct pg {
 	char *url, *application, *role;
 	int timeout_ms, connect_timeout_ms;
 	PGconn *conn;
-	bool in_transaction;
+	bool in_transaction, locks_ordered;
 	const struct pg_statement *prepared[PG_STATEMENTS_MAX];
 	unsigned prepared_count;
 };
@@ -91,6 +91,10 @@ MUST_USE int pg_commit(struct pg *pg, struct err *err);
 void pg_rollback(struct pg *pg);
 MUST_USE int pg_connect(struct pg *pg, struct err *err);
 void pg_disconnect(struct pg *pg);
+/* Makes this connection join arrays to tables row by row, in the order of the array: only then do
+ * two writers that sort their arrays lock rows in one order.  For connections that mostly do that.
+ */
+MUST_USE int pg_order_locks(struct pg *pg, struct err *err);
 int pg_error(struct pg *pg, const PGresult *r, const char *what, struct err *err);
 
 static inline void
