@@ -14,7 +14,8 @@
 	" WHERE c.executor_id = e.executor_id AND c.desired = 1), e.accepted_at, e.starting_at, "  \
 	"e.running_at,"                                                                            \
 	"e.ended_at, e.gone_at, e.starting_after_us, e.running_after_us, e.ended_after_us,"        \
-	"p.body, coalesce(q.why, '{}')::text"
+	"coalesce(q.why, '{}')::text"
+#define COLUMN_COUNT 31
 #define FROM                                                                                       \
 	" FROM executor e JOIN session s USING (session_id)"                                       \
 	" JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"         \
@@ -78,11 +79,19 @@ row_read(const PGresult *r, int row, struct arena *a, struct store_executor *ret
 	    .oom = pg_bool(r, row, 17),
 	    .started = pg_bool(r, row, 18)};
 	times_read(r, row, ret);
-	ret->spec_body = pg_bytes(r, row, 30, a, &ret->spec_size);
-	if (!ret->session || !ret->host_id || !ret->reason || !ret->detail || !ret->late_outcome ||
-	    !ret->spec_body)
+	if (!ret->session || !ret->host_id || !ret->reason || !ret->detail || !ret->late_outcome)
 		return pg_no_room(err);
-	return why_read(PQgetvalue(r, row, 31), a, ret, err);
+	return why_read(PQgetvalue(r, row, 30), a, ret, err);
+}
+
+/* Of one executor; lists leave the spec out, it may be 200 KiB. */
+static int
+row_with_spec(const PGresult *r, struct arena *a, struct store_executor *ret, struct err *err)
+{
+	if (row_read(r, 0, a, ret, err) != 0)
+		return -1;
+	ret->spec_body = pg_bytes(r, 0, COLUMN_COUNT, a, &ret->spec_size);
+	return ret->spec_body ? 0 : pg_no_room(err);
 }
 
 int
@@ -97,12 +106,20 @@ pg_store_executor_list(struct store *s, const struct store_executor_query *q, st
 	    " AND e.executor_id > $2 AND ($3 OR e.rank < 90) AND ($5 = '' OR e.host_id = $5)"
 	    " ORDER BY e.executor_id LIMIT $4"};
 	static const struct pg_statement by_host = {"executor_list_host",
-	    "SELECT " COLUMNS FROM " WHERE e.host_id = $5 AND e.executor_id > $2"
-	    " AND ($3 OR e.rank < 90) AND $1 = '' ORDER BY e.executor_id LIMIT $4"};
+	    "SELECT " COLUMNS FROM " JOIN host_executor x ON x.executor_id = e.executor_id"
+	    " WHERE x.host_id = $5 AND x.executor_id > $2 AND ($3 OR e.rank < 90) AND $1 = ''"
+	    " ORDER BY x.executor_id LIMIT $4"};
+	/* Those that are gone too: no index leads from a host to them, and few people ask. */
+	static const struct pg_statement by_host_all = {"executor_list_host_all",
+	    "SELECT " COLUMNS FROM " WHERE e.host_id = $5 AND e.executor_id > $2 AND $3 AND $1 = ''"
+	    " ORDER BY e.executor_id LIMIT $4"};
 	static const struct pg_statement all = {"executor_list_all",
 	    "SELECT " COLUMNS FROM " WHERE e.executor_id > $2 AND ($3 OR e.rank < 90)"
 	    " AND $1 = '' AND $5 = '' ORDER BY e.executor_id LIMIT $4"};
-	const struct pg_statement *st = q->session ? &by_session : q->host_id ? &by_host : &all;
+	const struct pg_statement *st = q->session    ? &by_session
+					: !q->host_id ? &all
+					: q->all      ? &by_host_all
+						      : &by_host;
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct store_executor *rows;
 	struct pg_params p;
@@ -132,7 +149,7 @@ pg_store_executor_get(struct store *s, const struct id *executor_id, struct aren
     struct store_executor *ret, struct err *err)
 {
 	static const struct pg_statement get = {
-	    "executor_get", "SELECT " COLUMNS FROM " WHERE e.executor_id = $1"};
+	    "executor_get", "SELECT " COLUMNS ", p.body" FROM " WHERE e.executor_id = $1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	char hex[ID_HEX_BYTES];
 	struct pg_params p;
@@ -143,7 +160,7 @@ pg_store_executor_get(struct store *s, const struct id *executor_id, struct aren
 		return -1;
 	if (PQntuples(r) == 0)
 		return err_set(err, ERR_NOT_FOUND, "no executor %s", id_to_hex(executor_id, hex));
-	return row_read(r, 0, a, ret, err);
+	return row_with_spec(r, a, ret, err);
 }
 
 int
@@ -151,7 +168,8 @@ pg_store_executor_find(struct store *s, const char *session, uint32_t index, uin
     struct arena *a, struct store_executor *ret, struct err *err)
 {
 	static const struct pg_statement find = {"executor_find",
-	    "SELECT " COLUMNS FROM " WHERE s.session_id = (SELECT session_id FROM session"
+	    "SELECT " COLUMNS ", p.body" FROM
+	    " WHERE s.session_id = (SELECT session_id FROM session"
 	    "   WHERE name = $1 ORDER BY (state <> 3) DESC, created_at DESC LIMIT 1)"
 	    " AND e.idx = $2 AND ($3 = 0 OR e.attempt = $3) ORDER BY e.attempt DESC LIMIT 1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
@@ -165,18 +183,30 @@ pg_store_executor_find(struct store *s, const char *session, uint32_t index, uin
 		return -1;
 	if (PQntuples(r) == 0)
 		return err_set(err, ERR_NOT_FOUND, "no executor %s/%u", session, index);
-	return row_read(r, 0, a, ret, err);
+	return row_with_spec(r, a, ret, err);
 }
 
 int
 pg_store_executor_stop(
     struct store *s, const struct id *executor_id, bool now, const char *who, struct err *err)
 {
+	/* A wish that waits already is not written again. */
 	static const struct pg_statement stop = {"executor_stop",
-	    "INSERT INTO intent (pool_id, kind, session_id, executor_id, now, who)"
-	    " SELECT pool_id, 'executor.stop', session_id, executor_id, $2, $3 FROM executor"
-	    " WHERE executor_id = $1 AND rank < 90"};
+	    "WITH e AS (SELECT executor_id, session_id, pool_id, rank, coalesce(host_id, '') AS "
+	    "host"
+	    "   FROM executor WHERE executor_id = $1),"
+	    "i AS (INSERT INTO intent (pool_id, kind, session_id, executor_id, now, who)"
+	    "   SELECT pool_id, 'executor.stop', session_id, executor_id, $2, $3 FROM e WHERE rank "
+	    "< 90"
+	    "   AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.executor_id = $1 AND n.now >= $2)"
+	    "   RETURNING executor_id),"
+	    "v AS (INSERT INTO event_outbox (kind, executor_id, host, who, text)"
+	    "   SELECT 'executor.stop_asked', executor_id, host, $3,"
+	    "   CASE WHEN $2 THEN 'now' ELSE 'graceful' END FROM e WHERE EXISTS (SELECT 1 FROM i))"
+	    "SELECT 1 FROM e"};
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
+	CLEANUP(PQclear) PGresult *r = NULL;
+	char hex[ID_HEX_BYTES];
 	struct pg_params p;
 
 	if (!a)
@@ -185,5 +215,9 @@ pg_store_executor_stop(
 	pg_add_uuid(&p, executor_id);
 	pg_add_bool(&p, now);
 	pg_add_text(&p, who);
-	return pg_run(pg_of(s), &stop, &p, NULL, err);
+	if (pg_run(pg_of(s), &stop, &p, &r, err) != 0)
+		return -1;
+	if (PQntuples(r) == 0)
+		return err_set(err, ERR_NOT_FOUND, "no executor %s", id_to_hex(executor_id, hex));
+	return 0;
 }

@@ -88,13 +88,10 @@ rule_same_journal(const struct host_now *now, const struct store_hello *h)
 }
 
 static struct ruling
-rule(const struct host_now *now, const struct store_hello *h)
+rule_identity(const struct host_now *now, const struct store_hello *h)
 {
 	if (!now->exists)
 		return (struct ruling){.verdict = STORE_HELLO_ACCEPTED, .raise_epoch = true};
-	if (!now->same_pool && now->has_executors)
-		return (struct ruling){.verdict = STORE_HELLO_REJECTED,
-		    .reason = "a host changes its pool only without executors"};
 	if (id_equal(&h->journal_id, &now->journal_id))
 		return rule_same_journal(now, h);
 	if (now->journal_superseded)
@@ -104,6 +101,19 @@ rule(const struct host_now *now, const struct store_hello *h)
 		return (struct ruling){.verdict = STORE_HELLO_TICKET};
 	return (struct ruling){
 	    .verdict = STORE_HELLO_ACCEPTED, .new_journal = true, .raise_epoch = true};
+}
+
+/* Who it is comes before what it wants: old news are stale whatever pool they name. */
+static struct ruling
+rule(const struct host_now *now, const struct store_hello *h)
+{
+	struct ruling ruling = rule_identity(now, h);
+
+	if (ruling.verdict == STORE_HELLO_ACCEPTED && !ruling.late && now->exists &&
+	    !now->same_pool && now->has_executors)
+		return (struct ruling){.verdict = STORE_HELLO_REJECTED,
+		    .reason = "a host changes its pool only without executors"};
+	return ruling;
 }
 
 /* ---- what an accepted hello writes ---- */
@@ -186,7 +196,8 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	    "   memory_bytes = $17, disk_bytes = $18, gpus = $19, slots = $20,"
 	    "   last_hello_at = clock_timestamp() WHERE host_id = $1 RETURNING host_id),"
 	    "v AS (INSERT INTO event_outbox (kind, host, text)"
-	    "   SELECT 'host.ready', host_id, $24 FROM u WHERE $24 <> '') SELECT 1 FROM u"};
+	    "   SELECT CASE WHEN $25 THEN 'host.hello' ELSE 'host.ready' END, host_id, $24"
+	    "   FROM u WHERE $24 <> '') SELECT 1 FROM u"};
 	const char *text = ruling->new_journal        ? "new journal"
 			   : ruling->raise_epoch      ? "agent started"
 			   : now->state != HOST_READY ? "back"
@@ -199,6 +210,7 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	pg_add_bool(&p, ruling->new_journal);
 	pg_add_uuid(&p, &now->journal_id);
 	pg_add_text(&p, text);
+	pg_add_bool(&p, now->state == HOST_READY);
 	return pg_run(pg, &update, &p, NULL, err);
 }
 
@@ -210,8 +222,11 @@ mark_gone(
     struct pg *pg, const struct store_hello *h, uint64_t floor, struct arena *a, struct err *err)
 {
 	static const struct pg_statement gone = {"hello_gone",
-	    "WITH g AS (SELECT x.executor_id FROM host_executor x WHERE x.host_id = $1"
-	    "   AND x.host_seq <= $2 AND NOT (x.executor_id = ANY($3::uuid[])) ORDER BY 1),"
+	    "WITH g AS (SELECT e.executor_id FROM host_executor x JOIN executor e USING "
+	    "(executor_id)"
+	    "   WHERE x.host_id = $1 AND x.host_seq <= $2 AND NOT EXISTS"
+	    "   (SELECT 1 FROM unnest($3::uuid[]) u(id) WHERE u.id = x.executor_id)"
+	    "   ORDER BY e.executor_id FOR NO KEY UPDATE OF e),"
 	    "u AS (UPDATE executor e SET gone_generation = e.generation FROM g"
 	    "   WHERE e.executor_id = g.executor_id AND e.gone_generation < e.generation"
 	    "   RETURNING e.executor_id, e.pool_id)"
@@ -301,9 +316,9 @@ static int
 answer_fill(struct pg *pg, const struct store_hello *h, struct arena *a,
     struct store_hello_answer *ret, struct err *err)
 {
-	static const struct pg_statement read = {
-	    "hello_read", "SELECT epoch, journal_floor, clock_timestamp(), term_floor() FROM host "
-			  "WHERE host_id = $1"};
+	static const struct pg_statement read = {"hello_read",
+	    "SELECT epoch, journal_floor, clock_timestamp(), term_floor() FROM host "
+	    "WHERE host_id = $1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
@@ -314,9 +329,7 @@ answer_fill(struct pg *pg, const struct store_hello *h, struct arena *a,
 	ret->epoch = (uint64_t)pg_int(r, 0, 0);
 	ret->journal_floor = (uint64_t)pg_int(r, 0, 1);
 	ret->now_us = pg_time(r, 0, 2);
-	if (find_absent(pg, h, (uint64_t)pg_int(r, 0, 3), a, ret, err) != 0)
-		return -1;
-	return digest_differs(pg, h, a, &ret->report_all, err);
+	return find_absent(pg, h, (uint64_t)pg_int(r, 0, 3), a, ret, err);
 }
 
 static int
@@ -327,9 +340,10 @@ hello_accept(struct pg *pg, const struct store_hello *h, const struct host_now *
 		return -1;
 	if (answer_fill(pg, h, a, ret, err) != 0)
 		return -1;
-	if (ruling->late)
-		return 0;
-	return mark_gone(pg, h, ret->journal_floor, a, err);
+	/* What is gone is out of the digest on both sides, so it is marked first. */
+	if (!ruling->late && mark_gone(pg, h, ret->journal_floor, a, err) != 0)
+		return -1;
+	return digest_differs(pg, h, a, &ret->report_all, err);
 }
 
 static int

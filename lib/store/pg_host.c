@@ -212,10 +212,12 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	    "UPDATE host_capacity SET cpu_millis = 0, memory_bytes = 0, disk_bytes = 0, gpus = 0,"
 	    " slots = 0 WHERE host_id = $1"};
 	static const struct pg_statement executors = {"host_remove_executors",
-	    "WITH x AS (SELECT executor_id FROM host_executor WHERE host_id = $1 ORDER BY 1),"
+	    "WITH x AS (SELECT e.executor_id FROM host_executor h JOIN executor e USING "
+	    "(executor_id)"
+	    "   WHERE h.host_id = $1 ORDER BY e.executor_id FOR NO KEY UPDATE OF e),"
 	    "u AS (UPDATE executor e SET state = 94, rank = 90, prev_state = e.state,"
-	    "   prev_rank = e.rank, reason = 'host_retired', ended_at = clock_timestamp(), gone_at "
-	    "= clock_timestamp()"
+	    "   prev_rank = e.rank, reason = 'host_retired', ended_at = clock_timestamp(),"
+	    "   gone_at = clock_timestamp()"
 	    "   FROM x WHERE e.executor_id = x.executor_id AND e.rank < 90"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state, e.pool_id),"
 	    "h AS (DELETE FROM host_executor WHERE host_id = $1 RETURNING executor_id),"
@@ -224,8 +226,10 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
 	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(94::int2) FROM u"
 	    "   HAVING count(*) > 0),"
-	    "n AS (INSERT INTO executor_ended (executor_id, pool_id) SELECT executor_id, pool_id "
-	    "FROM u)"
+	    "n AS (INSERT INTO executor_ended (executor_id, pool_id)"
+	    "   SELECT executor_id, pool_id FROM u),"
+	    "v AS (INSERT INTO event_outbox (kind, executor_id, host, who, text)"
+	    "   SELECT 'executor.lost', executor_id, $1, $2, 'host_retired' FROM u)"
 	    "SELECT count(*) FROM u"};
 	static const struct pg_statement retire = {"host_retire",
 	    "WITH u AS (UPDATE host SET state = 4, retired_at = clock_timestamp() WHERE host_id = "
@@ -241,7 +245,7 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	pg_add_text(&by, who);
 	if (pg_run(pg, &retire, &by, NULL, err) != 0 || pg_run(pg, &capacity, &p, NULL, err) != 0)
 		return -1;
-	return pg_run(pg, &executors, &p, NULL, err);
+	return pg_run(pg, &executors, &by, NULL, err);
 }
 
 int

@@ -117,6 +117,12 @@ migrate_locked(struct pg *pg, struct arena *a, unsigned *ret_applied, struct err
 	unsigned newest = 0;
 
 	*ret_applied = 0;
+	/* A file takes the time it takes: only waiting for locks stays bounded. */
+	if (pg_simple(pg,
+		"SET statement_timeout = 0; SET transaction_timeout = 0;"
+		"SET idle_in_transaction_session_timeout = 0",
+		err) != 0)
+		return -1;
 	if (pg_simple(pg, table_sql, err) != 0 || newest_version(pg, &newest, err) != 0)
 		return -1;
 	if (newest > STORE_SCHEMA_VERSION)
@@ -139,11 +145,8 @@ migrate_locked(struct pg *pg, struct arena *a, unsigned *ret_applied, struct err
 int
 pg_store_migrate(struct store *s, unsigned *ret_applied, struct err *err)
 {
-	static const struct pg_statement unlock = {
-	    "migrate_unlock", "SELECT pg_advisory_unlock(" LOCK_KEY ")"};
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	struct pg *pg = pg_of(s);
-	struct err ignored = {0};
 	int r;
 
 	if (!a)
@@ -151,8 +154,7 @@ pg_store_migrate(struct store *s, unsigned *ret_applied, struct err *err)
 	if (migrate_lock(pg, err) != 0)
 		return -1;
 	r = migrate_locked(pg, a, ret_applied, err);
-	if (pg->conn && pg_run(pg, &unlock, NULL, NULL, &ignored) != 0)
-		pg_disconnect(pg); /* which unlocks as well */
+	pg_disconnect(pg); /* unlocks, and the next connection has its time limits again */
 	return r;
 }
 

@@ -313,8 +313,14 @@ pg_store_session_create(struct store *s, const struct store_session_new *n, stru
 		/* Two requests with one key at the same time: the other one's answer is ours. */
 		if (err->kind != ERR_CONFLICT || !n->key)
 			return -1;
+		struct err conflict = *err;
+
 		err_clear(err);
-		return session_by_key(pg, n->key, a, ret, ret_existed, err);
+		if (session_by_key(pg, n->key, a, ret, ret_existed, err) != 0)
+			return -1;
+		if (!*ret_existed) /* it was not the key */
+			*err = conflict;
+		return *ret_existed ? 0 : -1;
 	}
 	*ret_existed = !created;
 	if (created)
@@ -341,7 +347,8 @@ pg_store_session_close(struct store *s, const char *name, uint64_t revision, boo
 	static const struct pg_statement hasten = {"session_hasten",
 	    "INSERT INTO intent (pool_id, kind, session_id, now, who)"
 	    " SELECT pool_id, 'session.close', session_id, true, $2 FROM session"
-	    " WHERE name = $1 AND state = 2"};
+	    " WHERE name = $1 AND state = 2 AND NOT EXISTS (SELECT 1 FROM intent n"
+	    "   WHERE n.session_id = session.session_id AND n.kind = 'session.close' AND n.now)"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 	bool closed;
