@@ -91,12 +91,13 @@ give_away(const char *path)
 
 /* In a child: the log takes its output, and it ends when the test does. */
 static void
-exec_program(const struct postgres_server *s, const char *name, char *const *argv)
+exec_program(const struct postgres_server *s, char **argv)
 {
 	char path[192], log[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", s->bin, name);
+	snprintf(path, sizeof(path), "%s/%s", s->bin, argv[0]);
+	argv[0] = path; /* initdb looks for postgres beside itself */
 	snprintf(log, sizeof(log), "%s/log", s->dir);
 	become_ordinary();
 	prctl(PR_SET_PDEATHSIG, SIGQUIT); /* after the change of user, which clears it */
@@ -134,7 +135,7 @@ initdb(struct postgres_server *s)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		exec_program(s, "initdb", argv);
+		exec_program(s, argv);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
 		show_log(s);
 		fail_msg("initdb failed");
@@ -162,7 +163,7 @@ postgres_server_start(struct postgres_server *s)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		exec_program(s, "postgres", argv);
+		exec_program(s, argv);
 	if (pid < 0)
 		return -1;
 	s->pid = pid;
