@@ -104,7 +104,7 @@ request_handle(struct api *api, const struct route *route, const struct bus_msg 
 	answer = arena_alloc(api->arena, route->answer->sizeof_message);
 	if (!answer)
 		return err_set(err, ERR_LIMIT, "request is larger than this hub can hold");
-	route->answer->message_init(answer);
+	protobuf_c_message_init(route->answer, answer);
 	api->who = who && *who ? arena_strndup(api->arena, who, 64) : "-";
 	if (route->handle(api, request, answer, err) != 0)
 		return -1;

@@ -6,6 +6,21 @@
 #include "host_private.h"
 #include "log.h"
 
+/* Without a record the executor was forgotten; a driver may still keep its output for a while. */
+static int
+read_forgotten(struct host *h, const struct id *id, Fairlead__V1__LogTailAnswer *answer,
+    size_t size, struct err *err)
+{
+	for (size_t i = 0; i < h->drivers.count; i++) {
+		if (h->drivers.handles[i] &&
+		    drivers_logs(&h->drivers, h->drivers.ops[i]->name, id, answer->data.data, size,
+			&answer->data.len, &answer->total_bytes, err) == 0)
+			return 0;
+	}
+	return err_field(
+	    err, ERR_NOT_FOUND, "executor_id", "this host does not have its output (any more)");
+}
+
 static int
 read_tail(struct host *h, const Fairlead__V1__LogTailRequest *request,
     Fairlead__V1__LogTailAnswer *answer, uint8_t *buffer, struct err *err)
@@ -18,11 +33,10 @@ read_tail(struct host *h, const Fairlead__V1__LogTailRequest *request,
 
 	if (wire_id(&request->executor_id, "executor_id", &id, err) < 0)
 		return -1;
+	answer->data.data = buffer;
 	record = agent_record(h->agent, &id);
 	if (!record)
-		return err_field(
-		    err, ERR_NOT_FOUND, "executor_id", "no such executor on this host");
-	answer->data.data = buffer;
+		return read_forgotten(h, &id, answer, size, err);
 	return drivers_logs(&h->drivers, record->driver, &id, buffer, size, &answer->data.len,
 	    &answer->total_bytes, err);
 }

@@ -100,7 +100,8 @@ struct driver_ops {
 	 * An unknown executor is not an error: nothing runs. */
 	MUST_USE int (*stop)(
 	    struct driver *d, const struct id *executor_id, uint32_t grace_ms, struct err *err);
-	/* Removes every trace (state, logs, cgroups) of an ended executor; GONE follows, also for
+	/* Removes every trace (state, cgroups) of an ended executor but a bounded number of output
+	 * tails, which logs still finds; GONE follows, also for
 	 * an unknown one. A running one is killed first. */
 	MUST_USE int (*destroy)(struct driver *d, const struct id *executor_id, struct err *err);
 	/* The newest bytes of stdout and stderr, at most 64 KiB, into the caller's buffer;

@@ -15,6 +15,7 @@
 #include "driver.h"
 #include "durable.h"
 #include "err.h"
+#include "kept_logs.h"
 #include "proc_tree.h"
 #include "process.h"
 
@@ -196,8 +197,12 @@ process_logs(struct driver *d, const struct id *executor_id, void *buffer, size_
 {
 	const struct process_executor *x = process_find(d, executor_id);
 	int dir_fd = x ? instance_open(d->state_fd, executor_id, x->incarnation) : -1;
-	if (dir_fd < 0)
-		return err_set(err, ERR_NOT_FOUND, "no such executor on this host");
+	if (dir_fd < 0) {
+		if (kept_logs_read(d->state_fd, executor_id, buffer, size, ret_size, ret_total) ==
+		    0)
+			return 0;
+		return err_set(err, ERR_NOT_FOUND, "this host does not have its output (any more)");
+	}
 	int result = log_ring_read(dir_fd, buffer, size, ret_size, ret_total);
 	int saved = errno;
 	close(dir_fd);

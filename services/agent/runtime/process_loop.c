@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "kept_logs.h"
 #include "process.h"
 
 void
@@ -172,6 +173,7 @@ say_one(struct process_executor *x)
 		x->say = 0;
 		if (x->phase != PROCESS_ENDED)
 			return;
+		kept_logs_save(x->driver->state_fd, &x->id, x->incarnation);
 		if (process_remove_traces(x)) {
 			remove_later(x);
 			return;
