@@ -186,12 +186,13 @@ struct postgres_server *
 postgres_server_new(void (*migrate)(const char *url))
 {
 	struct postgres_server *s = calloc(1, sizeof(*s));
-	char template[] = "/tmp/fl-postgres-XXXXXX";
+	const char *tmp = getenv("TMPDIR");
 
-	if (!s || !mkdtemp(template))
+	if (s)
+		snprintf(s->dir, sizeof(s->dir), "%s/fl-postgres-XXXXXX", tmp ? tmp : "/tmp");
+	if (!s || !mkdtemp(s->dir))
 		fail_msg("cannot make a directory for Postgres");
-	snprintf(s->dir, sizeof(s->dir), "%s", template);
-	snprintf(s->data, sizeof(s->data), "%s/data", template);
+	snprintf(s->data, sizeof(s->data), "%s/data", s->dir);
 	give_away(s->dir);
 	find_programs(s);
 	initdb(s);
@@ -222,7 +223,8 @@ database_new(struct postgres_server *s, const char *template)
 	char name[32], sql[128];
 
 	snprintf(name, sizeof(name), "test_%u", ++s->databases);
-	snprintf(sql, sizeof(sql), "CREATE DATABASE %s TEMPLATE %s", name, template);
+	snprintf(
+	    sql, sizeof(sql), "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy", name, template);
 	postgres_query(url_of(s, USER), sql);
 	return url_of(s, name);
 }
