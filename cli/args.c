@@ -110,6 +110,13 @@ args_parse(struct cli *c, int argc, char **argv, struct args *args,
 
 	if (!all)
 		return -1;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--") != 0)
+			continue;
+		args->rest = argv + i + 1;
+		args->rest_count = (size_t)(argc - i - 1);
+		argc = i;
+	}
 	if (own > 0)
 		memcpy(all, options, own * sizeof(*all));
 	memcpy(all + own, common_options, sizeof(common_options));

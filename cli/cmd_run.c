@@ -121,9 +121,8 @@ run_follow(struct run *r, int timeout_ms)
 int
 cmd_run(struct cli *c, int argc, char **argv)
 {
-	struct declare_input in = {.cli = c,
-	    .replicas = 1,
-	    .args = {.usage = "[--] COMMAND [ARG...]", .min = 1, .max = SIZE_MAX}};
+	struct declare_input in = {
+	    .cli = c, .replicas = 1, .args = {.usage = "[--] COMMAND [ARG...]", .max = SIZE_MAX}};
 	struct run r = {.cli = c};
 	struct id id = id_new();
 	char hex[ID_HEX_BYTES];
@@ -132,19 +131,24 @@ cmd_run(struct cli *c, int argc, char **argv)
 	struct err err = {0};
 	int timeout_ms = c->timeout_ms;
 	bool bounded = false;
+	char **words;
+	size_t n;
 
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		bounded = bounded || strncmp(argv[i], "--timeout", strlen("--timeout")) == 0;
 	if (args_parse(c, argc, argv, &in.args, declare_options, declare_take, &in) != 0)
 		return CLI_EXIT_USAGE;
+	words = in.args.rest_count > 0 ? in.args.rest : in.args.words;
+	n = in.args.rest_count > 0 ? in.args.rest_count : in.args.count;
 	timeout_ms = bounded ? c->timeout_ms : 0; /* a workload may take as long as it likes */
-	snprintf(r.session, sizeof(r.session), "run-%s", id_to_hex(&id, hex) + 20);
-	if (!in.name)
-		in.name = r.session;
-	snprintf(r.session, sizeof(r.session), "%s", in.name);
+	if (in.name)
+		snprintf(r.session, sizeof(r.session), "%s", in.name);
+	else
+		snprintf(r.session, sizeof(r.session), "run-%s", id_to_hex(&id, hex) + 20);
+	in.name = r.session;
 	executor_name_format(r.session, 0, 1, r.executor);
 	pace_catch_signals();
-	if (declare_spec(c, &in, in.args.words, in.args.count, &spec, &err) != 0 ||
+	if (declare_spec(c, &in, words, n, &spec, &err) != 0 ||
 	    declare_create(c, spec, in.key, in.wait_for_hosts, in.dry_run, &a, &err) != 0)
 		return cli_fail(&err);
 	if (in.dry_run) {

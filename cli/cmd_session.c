@@ -293,18 +293,16 @@ cmd_session_create(struct cli *c, int argc, char **argv)
 {
 	struct declare_input in = {.cli = c,
 	    .replicas = 1,
-	    .args = {.usage = "NAME -- COMMAND [ARG...]", .min = 1, .max = SIZE_MAX}};
+	    .args = {.usage = "NAME -- COMMAND [ARG...]", .max = 1}};
 	Fairlead__V1__SessionCreateAnswer *a;
 	Fairlead__V1__SessionSpec *spec;
 	struct err err = {0};
-	size_t skip;
 
 	if (args_parse(c, argc, argv, &in.args, declare_options, declare_take, &in) != 0)
 		return CLI_EXIT_USAGE;
-	if (!in.name)
+	if (!in.name && in.args.count > 0)
 		in.name = in.args.words[0];
-	skip = in.args.count > 1 && strcmp(in.args.words[1], "--") == 0 ? 2 : 1;
-	if (declare_spec(c, &in, in.args.words + skip, in.args.count - skip, &spec, &err) != 0 ||
+	if (declare_spec(c, &in, in.args.rest, in.args.rest_count, &spec, &err) != 0 ||
 	    declare_create(c, spec, in.key, in.wait_for_hosts, in.dry_run, &a, &err) != 0)
 		return cli_fail(&err);
 	if (c->output == CLI_JSON)

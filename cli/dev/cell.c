@@ -243,8 +243,7 @@ cell_stop(struct cell *c)
 {
 	/* Agents and services of one kind stop together; the bus and the database after them. */
 	for (unsigned i = c->child_count; i > c->infrastructure; i--) {
-		if (c->children[i - 1].pid)
-			kill(c->children[i - 1].pid, c->children[i - 1].stop_signal);
+		child_ask_stop(&c->children[i - 1]);
 	}
 	for (unsigned i = c->child_count; i > 0; i--) {
 		child_stop(&c->children[i - 1], STOP_TIMEOUT_MS);

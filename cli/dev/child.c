@@ -100,6 +100,7 @@ child_start(struct child *c, const char *log_path, struct err *err)
 	if (pid < 0)
 		return err_set(err, ERR_INTERNAL, "start %s: %s", c->name, strerror(errno));
 	c->pid = pid;
+	c->stop_asked = false;
 	c->started_us = clock_mono_us(clock_system());
 	return 0;
 }
@@ -125,13 +126,21 @@ child_wait(struct child *c, int timeout_ms, struct err *err)
 }
 
 void
+child_ask_stop(struct child *c)
+{
+	if (c->pid && !c->stop_asked)
+		kill(c->pid, c->stop_signal);
+	c->stop_asked = true;
+}
+
+void
 child_stop(struct child *c, int timeout_ms)
 {
 	struct err err = {0};
 
 	if (!c->pid)
 		return;
-	kill(c->pid, c->stop_signal);
+	child_ask_stop(c);
 	if (child_wait(c, timeout_ms, &err) == 0)
 		return;
 	fprintf(stderr, "fairlead dev: %s: killed\n", err.text);

@@ -22,7 +22,7 @@ struct child {
 	uid_t uid; /* 0: as we are */
 	gid_t gid;
 	int stop_signal;
-	bool once;  /* not restarted when it ends */
+	bool stop_asked;
 	pid_t pid;  /* 0: not running */
 	int status; /* of the last end, as waitpid gives it */
 	unsigned restarts;
@@ -39,6 +39,8 @@ void child_arg(struct child *c, const char *format, ...) PRINTF(2, 3);
 MUST_USE int child_start(struct child *c, const char *log_path, struct err *err);
 /* Waits for its end; -1 with ERR_TIMEOUT when it takes longer.  0: c->status is set. */
 MUST_USE int child_wait(struct child *c, int timeout_ms, struct err *err);
+/* Asks it to stop, once: a second signal would make a service drop what it drains. */
+void child_ask_stop(struct child *c);
 /* Asks it to stop, insists after timeout_ms, reaps it. */
 void child_stop(struct child *c, int timeout_ms);
 /* Runs to its end: 0 only for exit status 0. */

@@ -1,0 +1,49 @@
+# A user declares sessions, repeats themselves, contradicts themselves, and closes.
+. "$(dirname "$0")/lib.sh"
+story_in_cell --agents 3 --hubs 2 --schedulers 2
+
+file=$STORY_DATA/web.yaml
+cat >"$file" <<'YAML'
+session: web
+replicas: 6
+restart: { policy: never }
+executor:
+  driver: process
+  command: [sleep, "1000"]
+  resources: { cpu: 10m, memory: 16Mi }
+YAML
+assert_contains "$("$fairlead" apply -f "$file")" "6 executors" "apply says what it did"
+wait_for 20 "6 executors run" session_is web running 6
+assert_contains "$("$fairlead" apply -f "$file")" "as declared already" "the same spec again is no change (E7)"
+
+sed 's/1000/1001/' "$file" >"$file.2"
+said=$("$fairlead" apply -f "$file.2" 2>&1)
+assert_equal 4 $? "another spec under the same name is a conflict (E7)"
+assert_contains "$said" executor.command "the conflict names the field (E7)"
+
+first=$("$fairlead" session create --key k1 --name keyed -- sleep 500 -o json | json_number created_us)
+again=$("$fairlead" session create --key k1 --name other -- sleep 501 -o json | json_number created_us)
+assert_equal "$first" "$again" "an idempotency key returns the first answer (E8)"
+
+printf 'session: bad\nreplica: 3\n' >"$file.3"
+said=$("$fairlead" apply -f "$file.3" 2>&1)
+assert_equal 2 $? "an unknown key is refused"
+assert_contains "$said" ":2" "with its line"
+assert_contains "$said" replica "and its name"
+
+said=$("$fairlead" session create --name huge --memory 900Gi -- true 2>&1)
+assert_equal 2 $? "what no host could ever fit is refused at create (E16)"
+assert_contains "$said" wait-for-hosts "with the way round it (E16)"
+"$fairlead" session create --name huge --memory 900Gi --wait-for-hosts -- true >/dev/null ||
+	fail "unless the user waits for hosts (E16)"
+wait_for 20 "why says that no host is large enough" \
+	sh -c "'$fairlead' session why huge | grep -q '3 hosts'"
+"$fairlead" session close huge >/dev/null
+
+"$fairlead" session close web >/dev/null || fail "close"
+"$fairlead" session close web >/dev/null || fail "close twice is fine (E9)"
+"$fairlead" session wait web --for closed --timeout 60s >/dev/null || fail "web closes (E9)"
+"$fairlead" session close keyed --now >/dev/null || fail "close now (E9)"
+"$fairlead" session wait keyed --for closed --timeout 30s >/dev/null || fail "keyed closes at once (E9)"
+assert_equal "" "$(pgrep -f 'sleep 100[01]')" "no process is left"
+wait_for 20 "the books balance (E12)" verify_clean
