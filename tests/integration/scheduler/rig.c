@@ -328,6 +328,7 @@ hosts_answer(struct rig *r)
 	struct report *reports = arena_calloc(a, RIG_HEARD_MAX, sizeof(*reports));
 	struct store_join_result result;
 	size_t n = 0, all;
+	int tries = 3;
 
 	assert_non_null(reports);
 	pthread_mutex_lock(&r->lock);
@@ -342,8 +343,11 @@ hosts_answer(struct rig *r)
 	if (n == 0)
 		return 0;
 	n = report_fold_batch(reports, n, NULL);
-	if (store_executor_join(r->store, reports, n, a, &result, &r->err) != 0)
-		fail_msg("%s", r->err.text);
+	/* A host repeats what was not committed; the join is idempotent. */
+	while (store_executor_join(r->store, reports, n, a, &result, &r->err) != 0) {
+		if (r->err.kind != ERR_UNAVAILABLE || tries-- == 0)
+			fail_msg("%s", r->err.text);
+	}
 	nudge(r);
 	return all;
 }
