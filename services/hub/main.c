@@ -1,11 +1,10 @@
 /* main: options of the hub, the order in which its concerns start and stop. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api.h"
 #include "bus.h"
 #include "crash.h"
+#include "dependencies.h"
 #include "err.h"
 #include "health.h"
 #include "heartbeat.h"
@@ -19,27 +18,11 @@
 #include "options.h"
 #include "service.h"
 #include "store.h"
-#include "streams.h"
-#include "subjects.h"
 
-#define WAIT_MS 1000
 #define HOSTS_MAX 200000
 
 static const struct option_row option_rows[] = {
-    {"nats_servers", OPTION_STRING, "nats://127.0.0.1:4222", OPTION_PLAIN, 0, 0,
-	"comma separated urls of the bus"},
-    {"nats_user", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "user on the bus"},
-    {"nats_password", OPTION_STRING, NULL, OPTION_SECRET, 0, 0, "password on the bus"},
-    {"nats_creds", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "credentials file for the bus"},
-    {"nats_ca", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "CA file of the bus's TLS"},
-    {"prefix", OPTION_STRING, SUBJECT_PREFIX_DEFAULT, OPTION_PLAIN, 0, 0,
-	"first token of all subjects"},
-    {"database_url", OPTION_STRING, "postgresql:///fairlead", OPTION_SECRET, 0, 0,
-	"libpq connection string or uri"},
-    {"database_role", OPTION_STRING, "fairlead_hub", OPTION_PLAIN, 0, 0,
-	"role taken after connecting; empty for none"},
-    {"replicas", OPTION_INT, "0", OPTION_PLAIN, 0, 5,
-	"replicas of streams; 0: as the cluster allows"},
+    DEPENDENCIES_OPTIONS("fairlead_hub"),
     {"api_workers", OPTION_INT, "4", OPTION_PLAIN, 1, HUB_API_WORKERS_MAX,
 	"threads that answer the API"},
     {"host_workers", OPTION_INT, "2", OPTION_PLAIN, 1, 16, "threads that answer hello and sync"},
@@ -91,88 +74,6 @@ settings_read(struct hub *h, const struct service_context *c)
 	    .heartbeat_interval_ms = (uint32_t)options_int(o, "heartbeat_interval")};
 }
 
-static const char *
-option_or_null(const struct options *o, const char *name)
-{
-	return options_is_set(o, name) ? options_string(o, name) : NULL;
-}
-
-static void
-bus_state_changed(void *arg, enum bus_state state, const char *why)
-{
-	static const char *const texts[] = {[BUS_CONNECTING] = "connecting",
-	    [BUS_CONNECTED] = "connected",
-	    [BUS_DISCONNECTED] = "disconnected",
-	    [BUS_CLOSED] = "closed"};
-
-	log_info("bus.state", LOG_STR("connection", arg), LOG_STR("state", texts[state]),
-	    LOG_STR("why", why ? why : ""));
-}
-
-static int
-bus_open(const struct service_context *c, const char *connection, bool lazy_flush, struct bus **ret,
-    struct err *err)
-{
-	char name[96];
-	struct bus_options o = {.servers = options_string(c->options, "nats_servers"),
-	    .name = name,
-	    .user = option_or_null(c->options, "nats_user"),
-	    .password = option_or_null(c->options, "nats_password"),
-	    .creds_file = option_or_null(c->options, "nats_creds"),
-	    .tls_ca_file = option_or_null(c->options, "nats_ca"),
-	    .lazy_flush = lazy_flush,
-	    .on_state = bus_state_changed,
-	    .arg = (void *)(uintptr_t)connection};
-
-	snprintf(name, sizeof(name), "fairlead-hub/%s/%s", c->instance, connection);
-	return bus_nats_new(&o, ret, err);
-}
-
-/* Away: say so and wait.  Refused (password, permission): refuse to run, naming it. */
-static int
-wait_for_bus(struct service_context *c, struct bus *b, struct err *err)
-{
-	while (bus_wait_connected(b, WAIT_MS, err) != 0) {
-		if (err->kind == ERR_DENIED || err->kind == ERR_INVALID)
-			return err_wrap(err, "nats_servers");
-		log_warn("bus.waiting", LOG_ERR(err));
-		if (service_stopping(c))
-			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for the bus");
-	}
-	return 0;
-}
-
-static int
-wait_for_schema(struct service_context *c, struct store *s, struct err *err)
-{
-	unsigned version;
-
-	while (store_schema_check(s, &version, err) != 0) {
-		if (err->kind != ERR_UNAVAILABLE && err->kind != ERR_TIMEOUT)
-			return err_wrap(err, "database_url");
-		log_warn("postgres.waiting", LOG_ERR(err));
-		if (!service_wait(c, WAIT_MS))
-			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for Postgres");
-	}
-	return 0;
-}
-
-static int
-wait_for_streams(struct service_context *c, struct hub *h, struct err *err)
-{
-	int replicas = (int)options_int(c->options, "replicas");
-
-	while (streams_ensure(h->bus, h->settings.prefix, replicas, err) != 0) {
-		if (err->kind == ERR_CONFLICT || err->kind == ERR_DENIED ||
-		    err->kind == ERR_INVALID)
-			return err_wrap(err, "streams");
-		log_warn("streams.waiting", LOG_ERR(err));
-		if (!service_wait(c, WAIT_MS))
-			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for JetStream");
-	}
-	return 0;
-}
-
 static int
 probe_bus(void *arg, struct err *err)
 {
@@ -214,19 +115,23 @@ hub_stop(void *state)
 static int
 connect_all(struct hub_process *p, struct service_context *c, struct err *err)
 {
+	static const struct dependencies_connection main_connection = {.name = "main"};
+	static const struct dependencies_connection intake_connection = {
+	    .name = "intake", .lazy_flush = true};
 	struct hub *h = &p->hub;
 
-	if (bus_open(c, "main", false, &h->bus, err) != 0 ||
-	    bus_open(c, "intake", true, &h->intake_bus, err) != 0 ||
+	if (dependencies_open_bus(c, &main_connection, &h->bus, err) != 0 ||
+	    dependencies_open_bus(c, &intake_connection, &h->intake_bus, err) != 0 ||
 	    hub_store_new(h, "probe", &p->probe_store, err) != 0)
 		return -1;
 	if (health_add_probe(c->health, "nats", probe_bus, p, err) != 0 ||
 	    health_add_probe(c->health, "postgres", probe_store, p, err) != 0)
 		return -1;
-	if (wait_for_bus(c, h->bus, err) != 0 || wait_for_bus(c, h->intake_bus, err) != 0 ||
-	    wait_for_schema(c, p->probe_store, err) != 0 || wait_for_streams(c, h, err) != 0)
+	if (dependencies_wait_bus(c, h->bus, err) != 0 ||
+	    dependencies_wait_bus(c, h->intake_bus, err) != 0 ||
+	    dependencies_wait_schema(c, p->probe_store, err) != 0)
 		return -1;
-	return 0;
+	return dependencies_wait_streams(c, h->bus, err);
 }
 
 static int
