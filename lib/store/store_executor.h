@@ -40,6 +40,7 @@ struct store_executor_query {
 	struct id after;     /* zero: from the first */
 	uint32_t limit;
 };
+/* Rows of a list carry no spec_body: ask for one executor to see it. */
 MUST_USE int store_executor_list(struct store *s, const struct store_executor_query *q,
     struct arena *a, struct store_executor **ret, size_t *ret_n, struct err *err);
 /* attempt 0: the newest. */

@@ -159,7 +159,7 @@ postgres_server_start(struct postgres_server *s)
 {
 	char *argv[] = {"postgres", "-D", s->data, "-k", s->dir, "-c", "listen_addresses=", "-c",
 	    "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=60", "-c",
-	    "log_lock_waits=on", NULL};
+	    "max_prepared_transactions=4", "-c", "log_lock_waits=on", NULL};
 	pid_t pid = fork();
 
 	if (pid == 0)

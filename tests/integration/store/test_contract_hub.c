@@ -1,4 +1,5 @@
 /* The contract against Postgres, and what only Postgres has to promise. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,6 +312,74 @@ reports_are_heap_only_updates(void **state)
 	    "t");
 }
 
+struct joiner {
+	struct rig *r;
+	const struct store_executor *rows;
+	const struct store_hello *h;
+	size_t n;
+	uint64_t applied;
+	struct err err;
+	int result;
+};
+
+static void *
+join_in_thread(void *arg)
+{
+	struct joiner *j = arg;
+	struct arena *a = arena_new(0);
+	struct report *reports = arena_calloc(a, j->n, sizeof(*reports));
+	struct store_join_result result = {0};
+
+	for (size_t i = 0; i < j->n; i++)
+		reports[i] = report_of(&j->rows[i], j->h, EXECUTOR_RUNNING);
+	j->result = store_executor_join(j->r->other, reports, j->n, a, &result, &j->err);
+	j->applied = result.applied;
+	arena_free(a);
+	return NULL;
+}
+
+static bool
+joiner_waits(void *arg)
+{
+	return atoi(cell_query(arg, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type ="
+				    " 'Lock' AND datname = current_database()")) == 1;
+}
+
+/* The heap lies the other way round, so a plan that scans it shows: it would have locked the
+ * highest id before it met the held one. */
+static void
+a_join_locks_rows_in_the_order_of_their_ids_K14(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct joiner j = {.r = r, .h = &h};
+	char *free_rows;
+	pthread_t thread;
+	bool waited;
+
+	session_make(r, "web", 200);
+	place_all(r, "h1");
+	j.rows = executors_of(r, "web", &j.n);
+	cell_query(r, "CREATE INDEX backwards ON executor (executor_id DESC)");
+	cell_query(r, "CLUSTER executor USING backwards");
+	cell_query(r, "DROP INDEX backwards");
+	cell_query(r, "ANALYZE executor");
+	cell_query(r, "BEGIN; SELECT 1 FROM executor ORDER BY executor_id LIMIT 1 FOR UPDATE;"
+		      "PREPARE TRANSACTION 'hold'");
+	assert_int_equal(pthread_create(&thread, NULL, join_in_thread, &j), 0);
+	waited = test_wait_until(joiner_waits, r, 1500);
+	free_rows = arena_strdup(
+	    r->a, cell_query(
+		      r, "SELECT count(*) FROM (SELECT 1 FROM executor FOR UPDATE SKIP LOCKED) x"));
+	cell_query(r, "COMMIT PREPARED 'hold'");
+	pthread_join(thread, NULL);
+	assert_true(waited);
+	assert_string_equal(free_rows, "199");
+	if (j.result != 0)
+		fail_msg("%s", j.err.text);
+	assert_int_equal(j.applied, 200);
+}
+
 /* Deadlocks of all cells together: the contract has let two hubs fight over one set of executors.
  */
 static void
@@ -330,6 +399,7 @@ static const struct CMUnitTest postgres_tests[] = {
     TEST(an_unknown_id_of_an_older_term_keeps_running_K6),
     TEST(labels_of_operators_overlay_and_survive_A8),
     TEST(reports_are_heap_only_updates),
+    TEST(a_join_locks_rows_in_the_order_of_their_ids_K14),
     TEST(no_two_hubs_deadlocked_K14),
 };
 
