@@ -14,6 +14,22 @@ pg_add_ids(struct pg_params *p, const struct id *ids, size_t n)
 }
 
 int
+pg_capacity_lock(
+    struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err)
+{
+	static const struct pg_statement lock = {"capacity_lock",
+	    "SELECT 1 FROM host_capacity WHERE host_id IN (SELECT host_id FROM host_executor"
+	    "   WHERE executor_id = ANY($1::uuid[])) ORDER BY host_id FOR NO KEY UPDATE"};
+	struct pg_params p;
+
+	if (n == 0)
+		return 0;
+	pg_params_init(&p, a);
+	pg_add_ids(&p, executor_ids, n);
+	return pg_run(pg, &lock, &p, NULL, err);
+}
+
+int
 pg_capacity_free(
     struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err)
 {

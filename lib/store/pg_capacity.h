@@ -4,8 +4,12 @@
 
 #include "pg.h"
 
-/* Only rows that still were reserved change host_capacity.  Inside the caller's fenced transaction.
+/* Locks the capacity of the hosts of these executors: before anything of the executors themselves.
  */
+MUST_USE int pg_capacity_lock(
+    struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err);
+/* Only rows that still were reserved change host_capacity.  Inside the caller's fenced transaction,
+ * after pg_capacity_lock. */
 MUST_USE int pg_capacity_free(
     struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err);
 void pg_add_ids(struct pg_params *p, const struct id *ids, size_t n);

@@ -41,6 +41,20 @@ late_find(struct pg *pg, const char *pool, struct arena *a, struct pg_target **r
 	return 0;
 }
 
+/* A hello locks its host and then its executors: so do we. */
+static int
+hosts_lock(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct err *err)
+{
+	static const struct pg_statement lock = {"expire_hosts",
+	    "SELECT 1 FROM host WHERE host_id IN (SELECT host_id FROM executor"
+	    "   WHERE executor_id = ANY($1::uuid[])) ORDER BY host_id FOR NO KEY UPDATE"};
+	struct pg_params p;
+
+	pg_params_init(&p, a);
+	pg_add_ids(&p, ids, n);
+	return pg_run(pg, &lock, &p, NULL, err);
+}
+
 /* First commit wins against a host that accepts this very moment (K15): only rows that are still
  * unaccepted are returned. */
 static int
@@ -86,7 +100,8 @@ expire_write(struct pg *pg, struct pg_target *targets, size_t n, struct arena *a
 		return pg_no_room(err);
 	for (size_t i = 0; i < n; i++)
 		ids[i] = targets[i].executor_id;
-	if (late_mark(pg, ids, n, a, ids, ret_expired, err) != 0)
+	if (hosts_lock(pg, ids, n, a, err) != 0 ||
+	    late_mark(pg, ids, n, a, ids, ret_expired, err) != 0)
 		return -1;
 	for (size_t i = 0; i < n && at < *ret_expired; i++) {
 		if (!id_equal(&targets[i].executor_id, &ids[at]))

@@ -48,6 +48,7 @@ pg_fold_ended(struct pg_fold *f, struct err *err)
 	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
 		return -1;
 	if (ids_read(f, &take, &p, &ids, &n, err) != 0 ||
+	    pg_capacity_lock(f->pg, ids, n, f->arena, err) != 0 ||
 	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0) {
 		pg_rollback(f->pg);
 		return -1;
@@ -120,18 +121,20 @@ gone_write(struct pg_fold *f, const struct id *ids, size_t n, struct err *err)
 	    "   HAVING count(*) > 0)"
 	    "INSERT INTO event_outbox (kind, executor_id, host, text)"
 	    " SELECT 'executor.lost', executor_id, host_id, 'the host no longer knows it' FROM u"};
-	static const struct pg_statement leave = {"gone_leave",
-	    "WITH x AS (DELETE FROM host_executor WHERE executor_id = ANY($1::uuid[]))"
+	static const struct pg_statement mark = {"gone_mark",
 	    "UPDATE executor SET gone_at = coalesce(gone_at, clock_timestamp())"
 	    " WHERE executor_id = ANY($1::uuid[])"};
+	static const struct pg_statement leave = {
+	    "gone_leave", "DELETE FROM host_executor WHERE executor_id = ANY($1::uuid[])"};
 	struct pg_params p;
 
 	if (n == 0)
 		return 0;
 	pg_params_init(&p, f->arena);
 	pg_add_ids(&p, ids, n);
-	if (pg_capacity_free(f->pg, ids, n, f->arena, err) != 0 ||
-	    pg_run(f->pg, &lost, &p, NULL, err) != 0)
+	if (pg_capacity_lock(f->pg, ids, n, f->arena, err) != 0 ||
+	    pg_run(f->pg, &lost, &p, NULL, err) != 0 || pg_run(f->pg, &mark, &p, NULL, err) != 0 ||
+	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0)
 		return -1;
 	return pg_run(f->pg, &leave, &p, NULL, err);
 }

@@ -51,26 +51,30 @@ intent_params(struct pg_fold *f, const struct intent *in, struct pg_params *p)
 	pg_add_uuid(p, &in->executor_id);
 }
 
-/* Those that never had a command: nobody but us knows of them. */
+/* Those that never had a command: nobody but us knows of them.  Like placing, it takes the queue's
+ * rows before anything else: it waits for a placement in flight, whose executors are then stopped
+ * below. */
 static int
 cancel(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *err)
 {
 	static const struct pg_statement write = {"intent_cancel",
-	    "WITH t AS (SELECT executor_id FROM executor WHERE session_id = $1"
-	    "   AND ($2 OR executor_id = $3) AND rank < 40 AND generation = 0"
-	    "   ORDER BY executor_id LIMIT 1024 FOR NO KEY UPDATE),"
+	    "WITH t AS MATERIALIZED (SELECT q.executor_id FROM placement_queue q"
+	    "   JOIN executor e USING (executor_id) WHERE e.session_id = $1"
+	    "   AND ($2 OR e.executor_id = $3) ORDER BY q.executor_id LIMIT 1024 FOR UPDATE OF q),"
+	    "q AS (DELETE FROM placement_queue q USING t WHERE q.executor_id = t.executor_id"
+	    "   RETURNING q.executor_id),"
 	    "u AS (UPDATE executor e SET state = 96, rank = 90, prev_state = e.state,"
 	    "   prev_rank = e.rank, desired = 3, reason = 'cancelled', ended_at = "
 	    "clock_timestamp(),"
-	    "   gone_at = clock_timestamp() FROM t WHERE e.executor_id = t.executor_id"
+	    "   gone_at = clock_timestamp() FROM q WHERE e.executor_id = q.executor_id"
+	    "   AND e.rank < 40 AND e.generation = 0"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state),"
-	    "q AS (DELETE FROM placement_queue q USING u WHERE q.executor_id = u.executor_id),"
 	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
 	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(96::int2) FROM u"
 	    "   HAVING count(*) > 0),"
 	    "v AS (INSERT INTO event_outbox (kind, executor_id) SELECT 'executor.cancelled', "
 	    "executor_id"
-	    "   FROM u) SELECT count(*) FROM u"};
+	    "   FROM u) SELECT count(*) FROM q"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 

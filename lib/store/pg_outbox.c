@@ -53,13 +53,15 @@ pg_store_outbox_sweep(struct store *s, const char *pool, uint32_t unsent_after_m
 	/* next_look_at keeps the other replicas, and the next round, away from what was just taken.
 	 */
 	static const struct pg_statement take = {"outbox_take",
-	    "UPDATE outbox SET next_look_at = clock_timestamp() + $3 * interval '1 millisecond'"
-	    " WHERE message_id IN (SELECT message_id FROM outbox"
+	    "WITH d AS MATERIALIZED (SELECT message_id FROM outbox"
 	    "   WHERE pool_id = (SELECT pool_id FROM pool WHERE name = $1)"
 	    "   AND next_look_at <= clock_timestamp() AND coalesce(sent_at, created_at)"
 	    "     <= clock_timestamp() - (CASE WHEN sent_at IS NULL THEN $2 ELSE $3 END)"
 	    "        * interval '1 millisecond'"
-	    "   ORDER BY message_id LIMIT 64 FOR UPDATE SKIP LOCKED) RETURNING message_id"};
+	    "   ORDER BY message_id LIMIT 64 FOR UPDATE SKIP LOCKED),"
+	    "n AS (SELECT message_id FROM d LIMIT $4)"
+	    "UPDATE outbox o SET next_look_at = clock_timestamp() + $3 * interval '1 millisecond'"
+	    " FROM n WHERE o.message_id = n.message_id RETURNING o.message_id"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 	struct id *ids;
@@ -71,6 +73,7 @@ pg_store_outbox_sweep(struct store *s, const char *pool, uint32_t unsent_after_m
 	pg_add_text(&p, pool);
 	pg_add_int4(&p, (int32_t)unsent_after_ms);
 	pg_add_int4(&p, (int32_t)resend_after_ms);
+	pg_add_int8(&p, limit);
 	if (pg_run(pg_of(s), &take, &p, &r, err) != 0)
 		return -1;
 	n = (size_t)PQntuples(r);
@@ -79,5 +82,5 @@ pg_store_outbox_sweep(struct store *s, const char *pool, uint32_t unsent_after_m
 		return pg_no_room(err);
 	for (size_t i = 0; i < n; i++)
 		ids[i] = pg_id(r, (int)i, 0);
-	return pg_messages_load(pg_of(s), ids, n < limit ? n : limit, a, ret, ret_n, err);
+	return pg_messages_load(pg_of(s), ids, n, a, ret, ret_n, err);
 }

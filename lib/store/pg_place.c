@@ -1,8 +1,10 @@
 /* pg_place: one transaction from "wants a host" to "a command is in the outbox" (invariants 1, 4,
  * 5).
  *
- * Hosts are locked, so host_seq and capacity cannot move under the batch; a host that no longer
- * fits loses its placements, which stay queued. */
+ * Who is still in the queue is claimed first, without ever waiting, so that a cancellation in
+ * flight cannot hold up the batch or be overrun by it.  Then hosts are locked, so host_seq and
+ * capacity cannot move under the batch; a host that no longer fits loses its placements, which stay
+ * queued. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +29,9 @@ struct place_host {
 struct place {
 	struct pg *pg;
 	struct arena *arena;
-	const struct store_placement *placements;
+	const char *pool;
+	struct store_placement
+	    *placements; /* claimed, by executor id: that is how rows are locked */
 	size_t n;
 	struct place_host *hosts; /* sorted by id */
 	size_t host_count;
@@ -35,6 +39,45 @@ struct place {
 	struct store_message *messages, **message_of;
 	size_t message_count;
 };
+
+static int
+executor_order(const void *a, const void *b)
+{
+	const struct store_placement *x = a, *y = b;
+
+	return id_compare(&x->executor_id, &y->executor_id);
+}
+
+/* Sorts, and keeps those that are ours until the commit. */
+static int
+executors_claim(
+    struct place *w, const struct store_placement *placements, size_t n, struct err *err)
+{
+	static const struct pg_statement claim = {"place_claim",
+	    "SELECT n.ord FROM unnest($1::uuid[]) WITH ORDINALITY AS n(id, ord)"
+	    " JOIN placement_queue q ON q.executor_id = n.id"
+	    " JOIN executor e ON e.executor_id = n.id AND e.state = 10 AND e.desired = 1"
+	    " ORDER BY n.ord FOR UPDATE OF q SKIP LOCKED"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_params p;
+	struct pg_array ids;
+
+	w->placements = arena_memdup(w->arena, placements, n * sizeof(*placements));
+	if (!w->placements)
+		return pg_no_room(err);
+	qsort(w->placements, n, sizeof(*placements), executor_order);
+	pg_params_init(&p, w->arena);
+	pg_array_begin(&ids, &p, PG_UUID, n);
+	for (size_t i = 0; i < n; i++)
+		pg_put_uuid(&ids, &w->placements[i].executor_id);
+	pg_array_end(&ids);
+	if (pg_run(w->pg, &claim, &p, &r, err) != 0)
+		return -1;
+	w->n = (size_t)PQntuples(r);
+	for (size_t i = 0; i < w->n; i++)
+		w->placements[i] = w->placements[pg_int(r, (int)i, 0) - 1];
+	return 0;
+}
 
 static int
 placement_order(const void *a, const void *b, void *arg)
@@ -58,7 +101,7 @@ hosts_collect(struct place *w, struct err *err)
 		return pg_no_room(err);
 	for (size_t i = 0; i < w->n; i++)
 		order[i] = i;
-	qsort_r(order, w->n, sizeof(*order), placement_order, (void *)(uintptr_t)w->placements);
+	qsort_r(order, w->n, sizeof(*order), placement_order, w->placements);
 	for (size_t i = 0; i < w->n; i++) {
 		const struct store_placement *p = &w->placements[order[i]];
 
@@ -87,6 +130,7 @@ hosts_lock(struct place *w, struct err *err)
 	static const struct pg_statement lock = {"place_lock",
 	    "SELECT host_id, greatest(host_seq, term_floor()), encoding, journal_id FROM host"
 	    " WHERE host_id = ANY($1::text[]) AND state = 1 AND cordoned_at IS NULL"
+	    " AND pool_id = (SELECT pool_id FROM pool WHERE name = $2)"
 	    " ORDER BY host_id FOR NO KEY UPDATE"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
@@ -97,6 +141,7 @@ hosts_lock(struct place *w, struct err *err)
 	for (size_t i = 0; i < w->host_count; i++)
 		pg_put_text(&ids, w->hosts[i].host_id);
 	pg_array_end(&ids);
+	pg_add_text(&p, w->pool);
 	if (pg_run(w->pg, &lock, &p, &r, err) != 0)
 		return -1;
 	for (int row = 0; row < PQntuples(r); row++) {
@@ -292,9 +337,7 @@ item_find(struct place *w, const struct id *executor_id)
 	return NULL;
 }
 
-/* Fewer rows than asked for means that an executor stopped being queued since the plan was made:
- * the batch is given up whole (its reservations with it), and the next plan no longer sees that
- * one. */
+/* Who was claimed is queued until we say otherwise; were it not so, its reservation would leak. */
 static int
 executors_assign(struct place *w, size_t *ret_placed, struct err *err)
 {
@@ -312,7 +355,7 @@ executors_assign(struct place *w, size_t *ret_placed, struct err *err)
 	if (pg_run(w->pg, &assign, &p, &r, err) != 0)
 		return -1;
 	if ((size_t)PQntuples(r) != wanted)
-		return err_set(err, ERR_CONFLICT, "%zu of %zu executors are no longer queued",
+		return err_set(err, ERR_INTERNAL, "%zu of %zu claimed executors were not assigned",
 		    wanted - (size_t)PQntuples(r), wanted);
 	for (int row = 0; row < PQntuples(r); row++) {
 		struct id id = pg_id(r, row, 0);
@@ -332,12 +375,16 @@ pg_store_place(struct store *s, const struct store_lease *lease, const char *poo
     const struct store_placement *placements, size_t n, struct arena *a, struct store_message **ret,
     size_t *ret_n, size_t *ret_placed, struct err *err)
 {
-	struct place w = {.pg = pg_of(s), .arena = a, .placements = placements, .n = n};
+	struct place w = {.pg = pg_of(s), .arena = a, .pool = pool};
 
-	(void)pool; /* the lease is the pool's; executors and hosts were read for it */
-	if (hosts_collect(&w, err) != 0 || pg_begin_fenced(w.pg, lease, err) != 0)
+	*ret = NULL;
+	*ret_n = *ret_placed = 0;
+	if (n == 0)
+		return 0;
+	if (pg_begin_fenced(w.pg, lease, err) != 0)
 		return -1;
-	if (hosts_lock(&w, err) != 0 || hosts_reserve(&w, err) != 0 ||
+	if (executors_claim(&w, placements, n, err) != 0 || hosts_collect(&w, err) != 0 ||
+	    hosts_lock(&w, err) != 0 || hosts_reserve(&w, err) != 0 ||
 	    messages_plan(&w, err) != 0 || executors_assign(&w, ret_placed, err) != 0) {
 		pg_rollback(w.pg);
 		return -1;

@@ -151,9 +151,13 @@ int
 pg_store_queue_why(struct store *s, const struct store_lease *lease, const struct store_waiting *w,
     size_t n, struct err *err)
 {
+	/* Rows that are being placed or cancelled need no reason: never wait for them. */
 	static const struct pg_statement set = {"queue_why",
-	    "UPDATE placement_queue q SET why = u.why::jsonb FROM unnest($1::uuid[], $2::text[])"
-	    " AS u(id, why) WHERE q.executor_id = u.id AND q.why <> u.why::jsonb"};
+	    "WITH n AS MATERIALIZED (SELECT q.executor_id, u.why::jsonb AS why"
+	    "   FROM unnest($1::uuid[], $2::text[]) AS u(id, why)"
+	    "   JOIN placement_queue q ON q.executor_id = u.id WHERE q.why <> u.why::jsonb"
+	    "   FOR UPDATE OF q SKIP LOCKED)"
+	    "UPDATE placement_queue q SET why = n.why FROM n WHERE q.executor_id = n.executor_id"};
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	struct pg_params p;
 	struct pg_array array;

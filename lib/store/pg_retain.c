@@ -11,7 +11,7 @@ static const struct pg_statement steps[] = {
     {"retain_executors",
 	"WITH d AS (DELETE FROM executor e WHERE e.executor_id IN (SELECT executor_id FROM executor"
 	"   WHERE rank = 90 AND gone_at" OLD " ORDER BY executor_id LIMIT $2)"
-	"   AND NOT EXISTS (SELECT 1 FROM session_delta) RETURNING e.executor_id),"
+	"   RETURNING e.executor_id),"
 	"c AS (DELETE FROM command c USING d WHERE c.executor_id = d.executor_id)"
 	"SELECT count(*) FROM d"},
     {"retain_sessions",

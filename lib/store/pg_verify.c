@@ -125,7 +125,11 @@ pg_store_verify(
 		return pg_no_room(err);
 	if (pg_begin(pg, err) != 0)
 		return -1;
-	if (pg_simple(pg, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", err) != 0) {
+	/* It reads every row there is: the bounds of a service's statements are not for it. */
+	if (pg_simple(pg,
+		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+		"SET LOCAL statement_timeout = '60s'; SET LOCAL transaction_timeout = '300s'",
+		err) != 0) {
 		pg_rollback(pg);
 		return -1;
 	}
