@@ -11,8 +11,9 @@ struct store_join_result {
 	const char *pools[16];
 	size_t pool_count;
 };
-/* n reports, folded and sorted (report_fold_batch), one per executor, in ONE statement.  0:
- * committed. */
+/* n reports, folded and sorted (report_fold_batch), in ONE statement; 0: committed.  Where several
+ * hosts or journals speak of one executor, one transaction of several.  ERR_INVALID, and nothing
+ * applied: a state that is not a host's to report. */
 MUST_USE int store_executor_join(struct store *s, const struct report *reports, size_t n,
     struct arena *a, struct store_join_result *ret, struct err *err);
 
