@@ -14,6 +14,9 @@ struct err;
 
 #define CRASH_EXIT_STATUS 86
 #define CRASH_VARIABLE "FAIRLEAD_CRASH_AT"
+/* A file that is made right before the crash; while it exists nothing crashes, so that a service
+ * that is started again goes on.  Unset: every process crashes at its point. */
+#define CRASH_ONCE_VARIABLE "FAIRLEAD_CRASH_ONCE"
 
 /* A service's points; the table ends with a NULL name. */
 struct crash_row {
@@ -24,7 +27,9 @@ struct crash_row {
 /* Are points compiled into this program? */
 bool crash_points_present(void);
 
-/* Is FAIRLEAD_CRASH_AT unset, or well formed and the name of one of rows?  ERR_INVALID otherwise,
+/* Is FAIRLEAD_CRASH_AT unset, or well formed and the name of one of rows, or of a point of another
+ * service (another word before the first dot: a whole cell is started with one environment)?
+ * ERR_INVALID otherwise,
  * and when it is set in a program without points: a test must not pass because nothing crashed.
  * rows NULL: no points. */
 MUST_USE int crash_check(const struct crash_row *rows, struct err *err);

@@ -31,6 +31,8 @@ only_a_point_of_the_table_may_be_wanted(void **state)
 	    {"report.before_ack:-1", false},
 	    {"report.before_ack: 1", false},
 	    {"report.before_ack:1x", false},
+	    {"report.no_such_point", false},
+	    {"hub.after_commit", true}, /* a point of another service */
 	    {"report", false},
 	    {"", false},
 	    {":1", false},
@@ -86,12 +88,31 @@ the_counted_passage_of_the_named_point_ends_the_process(void **state)
 	assert_int_equal(status_of_child("no.such.point"), 0);
 }
 
+static void
+with_a_file_named_only_the_first_process_crashes(void **state)
+{
+	int crash = crash_points_present() ? CRASH_EXIT_STATUS : 0;
+	char path[] = "/tmp/test-crash-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(path);
+	setenv(CRASH_ONCE_VARIABLE, path, 1);
+	assert_int_equal(status_of_child("command.after_commit"), crash);
+	assert_int_equal(status_of_child("command.after_commit"), 0);
+	unsetenv(CRASH_ONCE_VARIABLE);
+	unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_a_point_of_the_table_may_be_wanted),
 	    cmocka_unit_test(the_counted_passage_of_the_named_point_ends_the_process),
+	    cmocka_unit_test(with_a_file_named_only_the_first_process_crashes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
