@@ -12,8 +12,8 @@
 struct args {
 	const char *usage; /* for argp's "Usage:" line */
 	size_t min, max; /* how many words; max SIZE_MAX: the rest of the line, options included */
-	char **words; /* argv's own */
-	char **rest;  /* what stands behind "--": a workload's words, never options of ours */
+	char **words;    /* argv's own */
+	char **rest;     /* what stands behind "--": a workload's words, never options of ours */
 	size_t rest_count;
 	size_t count;
 };

@@ -291,9 +291,8 @@ cmd_session_wait(struct cli *c, int argc, char **argv)
 int
 cmd_session_create(struct cli *c, int argc, char **argv)
 {
-	struct declare_input in = {.cli = c,
-	    .replicas = 1,
-	    .args = {.usage = "NAME -- COMMAND [ARG...]", .max = 1}};
+	struct declare_input in = {
+	    .cli = c, .replicas = 1, .args = {.usage = "NAME -- COMMAND [ARG...]", .max = 1}};
 	Fairlead__V1__SessionCreateAnswer *a;
 	Fairlead__V1__SessionSpec *spec;
 	struct err err = {0};

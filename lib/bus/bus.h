@@ -59,13 +59,13 @@ DEFINE_CLEANUP(struct bus_msg *, bus_msg_free);
 enum bus_state { BUS_CONNECTING, BUS_CONNECTED, BUS_DISCONNECTED, BUS_CLOSED };
 
 struct bus_options {
-	const char *servers;   /* comma separated urls */
-	const char *name;      /* shown by `nats server report connections` */
+	const char *servers; /* comma separated urls */
+	const char *name;    /* shown by `nats server report connections` */
 	const char *user, *password, *creds_file, *tls_ca_file; /* NULL: not used */
-	const char *inbox_prefix;    /* NULL: "_INBOX" */
-	int64_t reconnect_buffer_bytes; /* 0: 64 KiB */
-	bool lazy_flush;       /* true: no send-asap (bulk acknowledgements) */
-	unsigned max_pending;  /* async publishes in flight, 0: 512 */
+	const char *inbox_prefix;                               /* NULL: "_INBOX" */
+	int64_t reconnect_buffer_bytes;                         /* 0: 64 KiB */
+	bool lazy_flush;      /* true: no send-asap (bulk acknowledgements) */
+	unsigned max_pending; /* async publishes in flight, 0: 512 */
 	/* Told about every change of state; may be NULL.  Runs on a bus thread. */
 	void (*on_state)(void *arg, enum bus_state state, const char *why);
 	void *arg;
@@ -77,8 +77,8 @@ struct bus_options {
 MUST_USE int bus_nats_new(const struct bus_options *options, struct bus **ret, struct err *err);
 /* One broker inside this process.  Handlers run on its one thread, in order of publication, unless
  * stepped: with stepped true nothing is delivered until bus_memory_step, which delivers one message
- * and returns false when there is none (for deterministic simulation): a fetch then never waits, and
- * a request steps the broker until it is answered or nothing is left.  clock is borrowed. */
+ * and returns false when there is none (for deterministic simulation): a fetch then never waits,
+ * and a request steps the broker until it is answered or nothing is left.  clock is borrowed. */
 struct bus *bus_memory_new(const struct clock *clock, bool stepped);
 bool bus_memory_step(struct bus *b);
 /* Drops all messages, streams, and consumers, as a wiped JetStream directory does. */
@@ -93,7 +93,8 @@ DEFINE_CLEANUP(struct bus *, bus_free);
  * ERR_DENIED at once when the server refused the credentials. */
 MUST_USE int bus_wait_connected(struct bus *b, int timeout_ms, struct err *err);
 enum bus_state bus_state(struct bus *b);
-/* CLOCK_BOOTTIME microseconds since when it has been connected without a break; 0: is not (K21, K23). */
+/* CLOCK_BOOTTIME microseconds since when it has been connected without a break; 0: is not (K21,
+ * K23). */
 int64_t bus_connected_since_us(struct bus *b);
 /* Round trip of the last ping in microseconds, and the url of the server; "" when unknown. */
 int64_t bus_rtt_us(struct bus *b);
@@ -108,8 +109,8 @@ MUST_USE int bus_publish(struct bus *b, const struct bus_out *out, struct err *e
 MUST_USE int bus_request(struct bus *b, const struct bus_out *out, int timeout_ms,
     struct bus_msg **ret_reply, struct err *err);
 /* Sends to m's reply subject; nothing happens when it has none. */
-MUST_USE int bus_respond(struct bus *b, const struct bus_msg *m, const struct bus_out *out,
-    struct err *err);
+MUST_USE int bus_respond(
+    struct bus *b, const struct bus_msg *m, const struct bus_out *out, struct err *err);
 /* A fresh subject below the inbox prefix.  Writes up to size bytes, returns buffer. */
 char *bus_new_inbox(struct bus *b, char *buffer, size_t size);
 
@@ -136,8 +137,8 @@ MUST_USE int bus_js_publish(struct bus *b, const struct bus_out *out, int timeou
  * when the connection is lost (ERR_TIMEOUT after 3 s: MaxWait). */
 typedef void bus_ack_handler(void *arg, const struct bus_ack *ack, const struct err *err);
 /* Copies everything.  ERR_LIMIT when max_pending are in flight: then the handler is not called. */
-MUST_USE int bus_js_publish_async(struct bus *b, const struct bus_out *out, bus_ack_handler *handler,
-    void *arg, struct err *err);
+MUST_USE int bus_js_publish_async(
+    struct bus *b, const struct bus_out *out, bus_ack_handler *handler, void *arg, struct err *err);
 
 enum bus_retention { BUS_RETENTION_LIMITS, BUS_RETENTION_WORKQUEUE };
 
@@ -156,29 +157,31 @@ struct bus_stream {
 };
 struct bus_consumer {
 	const char *stream, *durable;
-	const char *filter;      /* NULL: all */
+	const char *filter; /* NULL: all */
 	int64_t ack_wait_s;
 	int64_t max_ack_pending;
-	int64_t max_deliver;     /* -1: for ever */
+	int64_t max_deliver; /* -1: for ever */
 };
 /* Creates what is missing; replicas 0: 1 on a single server, 3 in a cluster of three or more.
  * What exists must be equal in every field above, or ERR_CONFLICT names the stream, the field and
  * both values. */
-MUST_USE int bus_stream_ensure(struct bus *b, const struct bus_stream *s, int replicas, struct err *err);
+MUST_USE int bus_stream_ensure(
+    struct bus *b, const struct bus_stream *s, int replicas, struct err *err);
 MUST_USE int bus_consumer_ensure(struct bus *b, const struct bus_consumer *c, struct err *err);
 
 struct bus_stream_state {
 	uint64_t messages, bytes, first_seq, last_seq;
 	int64_t created_us; /* real time: another value means another stream of the same name */
 };
-MUST_USE int bus_stream_state(struct bus *b, const char *name, struct bus_stream_state *ret, struct err *err);
+MUST_USE int bus_stream_state(
+    struct bus *b, const char *name, struct bus_stream_state *ret, struct err *err);
 MUST_USE int bus_stream_delete(struct bus *b, const char *name, struct err *err);
 
-/* Binds to an existing durable.  A binding is a name: it also finds the consumer that was made anew.
- * One thread at a time per pull; several pulls of one durable share its messages.
+/* Binds to an existing durable.  A binding is a name: it also finds the consumer that was made
+ * anew. One thread at a time per pull; several pulls of one durable share its messages.
  * ERR_NOT_FOUND: it is gone, ensure it and bind again. */
-MUST_USE int bus_pull_bind(struct bus *b, const char *stream, const char *durable,
-    struct bus_pull **ret, struct err *err);
+MUST_USE int bus_pull_bind(
+    struct bus *b, const char *stream, const char *durable, struct bus_pull **ret, struct err *err);
 void bus_pull_free(struct bus_pull *p);
 DEFINE_CLEANUP(struct bus_pull *, bus_pull_free);
 /* Up to max messages; returns as soon as there are some, or after timeout_ms with *ret_n 0 and 0.

@@ -24,18 +24,21 @@ struct courier_message {
 	const ProtobufCMessage *message;
 };
 
-/* Builds a bus_out whose parts live in the arena.  ERR_LIMIT: larger than the subject's row allows. */
-MUST_USE int courier_encode(const struct courier_message *m, struct arena *arena, struct bus_out *ret,
-    struct err *err);
-MUST_USE int courier_publish(struct bus *b, const struct courier_message *m, struct arena *arena,
-    struct err *err);
+/* Builds a bus_out whose parts live in the arena.  ERR_LIMIT: larger than the subject's row allows.
+ */
+MUST_USE int courier_encode(
+    const struct courier_message *m, struct arena *arena, struct bus_out *ret, struct err *err);
+MUST_USE int courier_publish(
+    struct bus *b, const struct courier_message *m, struct arena *arena, struct err *err);
 MUST_USE int courier_respond(struct bus *b, const struct bus_msg *to, const ProtobufCMessage *m,
     enum wire_encoding encoding, struct arena *arena, struct err *err);
 /* Decodes as d by the message's Content-Type. */
 MUST_USE int courier_decode(const struct bus_msg *m, const ProtobufCMessageDescriptor *d,
     struct arena *arena, ProtobufCMessage **ret, struct err *err);
-/* Request and decode; a service error answer becomes *err with its kind, message, field and hint. */
+/* Request and decode; a service error answer becomes *err with its kind, message, field and hint.
+ */
 MUST_USE int courier_request(struct bus *b, const struct courier_message *m, int timeout_ms,
-    const ProtobufCMessageDescriptor *answer, struct arena *arena, ProtobufCMessage **ret, struct err *err);
+    const ProtobufCMessageDescriptor *answer, struct arena *arena, ProtobufCMessage **ret,
+    struct err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* name: what a host, pool, session may be called (A3), and "session/index" names of executors. Pure. */
+/* name: what a host, pool, session may be called (A3), and "session/index" names of executors.
+ * Pure. */
 #ifndef NAME_H
 #define NAME_H
 
@@ -12,7 +13,8 @@ struct err;
 #define NAME_BYTES_MAX 63
 #define EXECUTOR_NAME_BYTES 96
 
-/* A DNS label: 1..63 of a-z 0-9 -, not - at either end.  ERR_INVALID, field as given, with the rule. */
+/* A DNS label: 1..63 of a-z 0-9 -, not - at either end.  ERR_INVALID, field as given, with the
+ * rule. */
 MUST_USE int name_check(const char *text, const char *field, struct err *err);
 
 enum executor_name_kind { EXECUTOR_NAME_ID, EXECUTOR_NAME_INDEX };
@@ -25,7 +27,7 @@ struct executor_name {
 };
 MUST_USE int executor_name_parse(const char *text, struct executor_name *ret, struct err *err);
 /* "web/0", or "web/0#2" when attempt > 1.  Returns buffer. */
-char *executor_name_format(const char *session, uint32_t index, uint32_t attempt,
-    char buffer[EXECUTOR_NAME_BYTES]);
+char *executor_name_format(
+    const char *session, uint32_t index, uint32_t attempt, char buffer[EXECUTOR_NAME_BYTES]);
 
 #endif

@@ -47,21 +47,25 @@ struct plan_want {
 
 enum plan_reason {
 	PLAN_OK,
-	PLAN_NOT_READY,     /* suspect, lost */
+	PLAN_NOT_READY, /* suspect, lost */
 	PLAN_CORDONED,
 	PLAN_DRAINING,
 	PLAN_SELECTOR,
 	PLAN_DRIVER_MISSING,
 	PLAN_DRIVER_UNUSABLE,
-	PLAN_LIMITS,        /* cannot enforce limits */
-	PLAN_TOO_SMALL,     /* would not fit even when empty */
-	PLAN_CPU, PLAN_MEMORY, PLAN_DISK, PLAN_GPUS, PLAN_SLOTS, /* full in this dimension */
+	PLAN_LIMITS,    /* cannot enforce limits */
+	PLAN_TOO_SMALL, /* would not fit even when empty */
+	PLAN_CPU,
+	PLAN_MEMORY,
+	PLAN_DISK,
+	PLAN_GPUS,
+	PLAN_SLOTS, /* full in this dimension */
 	PLAN_REASON_COUNT,
 };
 const char *plan_reason_text(enum plan_reason r); /* "cordoned", "memory", ... */
 
 struct plan_result {
-	size_t host; /* index into hosts, or PLAN_NO_HOST */
+	size_t host;                     /* index into hosts, or PLAN_NO_HOST */
 	uint32_t why[PLAN_REASON_COUNT]; /* hosts per reason; filled when there is no host */
 };
 #define PLAN_NO_HOST SIZE_MAX

@@ -9,7 +9,14 @@ struct resources {
 	int64_t cpu_millis, memory_bytes, disk_bytes, gpus, slots;
 };
 
-enum resource_dimension { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_DISK, RESOURCE_GPUS, RESOURCE_SLOTS, RESOURCE_COUNT };
+enum resource_dimension {
+	RESOURCE_CPU,
+	RESOURCE_MEMORY,
+	RESOURCE_DISK,
+	RESOURCE_GPUS,
+	RESOURCE_SLOTS,
+	RESOURCE_COUNT
+};
 const char *resource_name(enum resource_dimension d);
 int64_t resource_get(const struct resources *r, enum resource_dimension d);
 

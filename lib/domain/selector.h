@@ -21,7 +21,8 @@ struct label {
 #define SELECTOR_TERMS_MAX 32
 
 /* "" and NULL match everything.  ERR_INVALID points at the offending token and position. */
-MUST_USE int selector_parse(const char *text, struct arena *arena, struct selector **ret, struct err *err);
+MUST_USE int selector_parse(
+    const char *text, struct arena *arena, struct selector **ret, struct err *err);
 bool selector_match(const struct selector *s, const struct label *labels, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
-/* state: the executor's state machine as data (executor_state.def), host and session states, and the
- * join of observed state (K14).  Pure. */
+/* state: the executor's state machine as data (executor_state.def), host and session states, and
+ * the join of observed state (K14).  Pure. */
 #ifndef STATE_H
 #define STATE_H
 
@@ -27,15 +27,22 @@ extern const size_t executor_states_count;
 #define EXECUTOR_RANK_END 90
 
 bool executor_state_valid(int code);
-int executor_state_rank(enum executor_state s); /* 0 for NONE */
-const char *executor_state_text(enum executor_state s); /* "none" for NONE */
+int executor_state_rank(enum executor_state s);                 /* 0 for NONE */
+const char *executor_state_text(enum executor_state s);         /* "none" for NONE */
 enum executor_state executor_state_from_text(const char *text); /* NONE when unknown */
 bool executor_state_ended(enum executor_state s);
 /* May `writer` move an executor from one state to the other, incarnation unchanged?  CONTROL: only
  * the listed edges.  HOST: PLACED or later, to a HOST state of higher rank. */
-bool executor_edge_allowed(enum executor_state from, enum executor_state to, enum state_writer writer);
+bool executor_edge_allowed(
+    enum executor_state from, enum executor_state to, enum state_writer writer);
 
-enum host_state { HOST_NONE = 0, HOST_READY = 1, HOST_SUSPECT = 2, HOST_LOST = 3, HOST_RETIRED = 4 };
+enum host_state {
+	HOST_NONE = 0,
+	HOST_READY = 1,
+	HOST_SUSPECT = 2,
+	HOST_LOST = 3,
+	HOST_RETIRED = 4
+};
 const char *host_state_text(enum host_state s);
 
 enum session_state { SESSION_NONE = 0, SESSION_OPEN = 1, SESSION_CLOSING = 2, SESSION_CLOSED = 3 };

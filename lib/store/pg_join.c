@@ -63,7 +63,7 @@ static const struct pg_statement join = {"executor_join",
 			    "   starting_after, running_after, ended_after, outcome)"
 			    " WHERE e.executor_id = n.id AND e.host_id = n.host"
 			    " AND (" W " OR n.accepted > e.accepted_generation OR n.gone > "
-				       "e.gone_generation OR " LATE ")"
+			    "e.gone_generation OR " LATE ")"
 			    " AND n.journal <> ALL ((SELECT journals FROM dead)::int4[])"
 			    " RETURNING e.executor_id, e.session_id, e.pool_id, e.host_id, "
 			    "e.prev_state, e.prev_rank,"

@@ -34,6 +34,7 @@ struct subject_match {
 	size_t token_count;
 };
 /* ERR_INVALID when it is none of ours. */
-MUST_USE int subject_parse(const char *prefix, const char *subject, struct subject_match *ret, struct err *err);
+MUST_USE int subject_parse(
+    const char *prefix, const char *subject, struct subject_match *ret, struct err *err);
 
 #endif

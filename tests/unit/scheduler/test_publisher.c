@@ -25,11 +25,14 @@ struct fixture {
 	struct store_item item;
 };
 
-static void
-start(struct fixture *f, bool stepped)
+/* On the heap: after a failed assertion threads still look at it. */
+static struct fixture *
+start(bool stepped)
 {
+	struct fixture *f = calloc(1, sizeof(*f));
 	struct err err;
 
+	assert_non_null(f);
 	f->s.settings = (struct scheduler_settings){.instance = "test",
 	    .prefix = "fl",
 	    .database_url = "host=/nowhere dbname=none",
@@ -44,6 +47,7 @@ start(struct fixture *f, bool stepped)
 	assert_non_null(f->s.bus);
 	assert_int_equal(leases_start(&f->s, &f->s.leases, &err), 0);
 	assert_int_equal(publisher_start(&f->s, &f->s.publisher, &err), 0);
+	return f;
 }
 
 static void
@@ -55,6 +59,7 @@ stop(struct fixture *f)
 	leases_stop(f->s.leases);
 	scheduler_metrics_free(f->s.metrics);
 	metrics_free(f->metrics);
+	free(f);
 }
 
 static struct store_message
@@ -112,125 +117,119 @@ step_until_nothing_is_in_flight(void *arg)
 static void
 what_is_acknowledged_is_forgotten(void **state)
 {
-	struct fixture f = {0};
+	struct fixture *f = start(false);
 	struct store_message m;
 
 	(void)state;
-	start(&f, false);
-	streams_make(&f);
-	m = message_of(&f);
-	publisher_send(f.s.publisher, &m, 1);
-	assert_true(test_wait_until(nothing_is_in_flight, &f, PATIENCE_MS));
-	assert_int_equal(stored(&f), 1);
-	assert_int_equal(metric_value(f.s.metrics->messages), 1);
-	assert_int_equal(metric_value(f.s.metrics->retries), 0);
-	assert_int_equal(metric_value(f.s.metrics->resent), 0);
-	stop(&f);
+	streams_make(f);
+	m = message_of(f);
+	publisher_send(f->s.publisher, &m, 1);
+	assert_true(test_wait_until(nothing_is_in_flight, f, PATIENCE_MS));
+	assert_int_equal(stored(f), 1);
+	assert_int_equal(metric_value(f->s.metrics->messages), 1);
+	assert_int_equal(metric_value(f->s.metrics->retries), 0);
+	assert_int_equal(metric_value(f->s.metrics->resent), 0);
+	stop(f);
 }
 
 static void
 a_missing_stream_is_made_and_the_message_arrives_once_K12(void **state)
 {
-	struct fixture f = {0};
+	struct fixture *f = start(false);
 	struct store_message m;
 
 	(void)state;
-	start(&f, false);
-	assert_true(stored(&f) == UINT64_MAX);
-	m = message_of(&f);
-	publisher_send(f.s.publisher, &m, 1);
-	assert_true(test_wait_until(nothing_is_in_flight, &f, PATIENCE_MS));
-	assert_int_equal(stored(&f), 1);
-	assert_true(metric_value(f.s.metrics->retries) >= 1);
-	assert_int_equal(metric_value(f.s.metrics->messages), 1);
-	stop(&f);
+	assert_true(stored(f) == UINT64_MAX);
+	m = message_of(f);
+	publisher_send(f->s.publisher, &m, 1);
+	assert_true(test_wait_until(nothing_is_in_flight, f, PATIENCE_MS));
+	assert_int_equal(stored(f), 1);
+	assert_true(metric_value(f->s.metrics->retries) >= 1);
+	assert_int_equal(metric_value(f->s.metrics->messages), 1);
+	stop(f);
 }
 
 static void
 one_in_flight_is_not_sent_twice(void **state)
 {
-	struct fixture f = {0};
+	struct fixture *f = start(true);
 	struct store_message m[2];
 
 	(void)state;
-	start(&f, true);
-	streams_make(&f);
-	m[0] = m[1] = message_of(&f);
+	streams_make(f);
+	m[0] = m[1] = message_of(f);
 	m[1].resend = true; /* would get another Msg-Id, and be stored again */
-	publisher_send(f.s.publisher, m, 2);
-	publisher_send(f.s.publisher, &m[1], 1);
-	assert_int_equal(publisher_in_flight(f.s.publisher), 1);
-	assert_int_equal(stored(&f), 1);
-	assert_int_equal(metric_value(f.s.metrics->resent), 0);
-	assert_true(test_wait_until(step_until_nothing_is_in_flight, &f, PATIENCE_MS));
+	publisher_send(f->s.publisher, m, 2);
+	publisher_send(f->s.publisher, &m[1], 1);
+	assert_int_equal(publisher_in_flight(f->s.publisher), 1);
+	assert_int_equal(stored(f), 1);
+	assert_int_equal(metric_value(f->s.metrics->resent), 0);
+	assert_true(test_wait_until(step_until_nothing_is_in_flight, f, PATIENCE_MS));
 	/* Landed: now it is new again. */
-	publisher_send(f.s.publisher, &m[1], 1);
-	assert_int_equal(stored(&f), 2);
-	assert_int_equal(metric_value(f.s.metrics->resent), 1);
-	assert_true(test_wait_until(step_until_nothing_is_in_flight, &f, PATIENCE_MS));
-	stop(&f);
+	publisher_send(f->s.publisher, &m[1], 1);
+	assert_int_equal(stored(f), 2);
+	assert_int_equal(metric_value(f->s.metrics->resent), 1);
+	assert_true(test_wait_until(step_until_nothing_is_in_flight, f, PATIENCE_MS));
+	stop(f);
 }
 
 static void
 what_does_not_fit_is_counted_and_left_to_the_sweep(void **state)
 {
-	struct fixture f = {0};
+	struct fixture *f = start(true);
 
 	(void)state;
-	start(&f, true);
-	streams_make(&f);
+	streams_make(f);
 	for (int i = 0; i < PUBLISHER_FLIGHTS_MAX + 3; i++) {
-		struct store_message m = message_of(&f);
+		struct store_message m = message_of(f);
 
-		publisher_send(f.s.publisher, &m, 1);
+		publisher_send(f->s.publisher, &m, 1);
 	}
-	assert_int_equal(publisher_in_flight(f.s.publisher), PUBLISHER_FLIGHTS_MAX);
-	assert_int_equal(metric_value(f.s.metrics->overflow), 3);
-	stop(&f);
+	assert_int_equal(publisher_in_flight(f->s.publisher), PUBLISHER_FLIGHTS_MAX);
+	assert_int_equal(metric_value(f->s.metrics->overflow), 3);
+	stop(f);
 }
 
 static void
 a_message_that_cannot_be_said_is_not_kept(void **state)
 {
 	static const uint8_t garbage[] = {0xff, 0xff, 0xff, 0xff, 0xff};
-	struct fixture f = {0};
+	struct fixture *f = start(false);
 	struct store_message m[2];
 	struct store_item bad;
 
 	(void)state;
-	start(&f, false);
-	streams_make(&f);
-	m[0] = message_of(&f);
-	bad = f.item;
+	streams_make(f);
+	m[0] = message_of(f);
+	bad = f->item;
 	bad.desired = DESIRED_RUN;
 	bad.spec_body = garbage;
 	bad.spec_size = sizeof(garbage);
 	m[0].items = &bad;
-	m[1] = message_of(&f);
-	publisher_send(f.s.publisher, m, 2);
-	assert_true(test_wait_until(nothing_is_in_flight, &f, PATIENCE_MS));
-	assert_int_equal(stored(&f), 1);
-	stop(&f);
+	m[1] = message_of(f);
+	publisher_send(f->s.publisher, m, 2);
+	assert_true(test_wait_until(nothing_is_in_flight, f, PATIENCE_MS));
+	assert_int_equal(stored(f), 1);
+	stop(f);
 }
 
 static void
 a_drain_without_an_answer_ends_in_time(void **state)
 {
-	struct fixture f = {0};
+	struct fixture *f = start(true);
 	struct store_message m;
 	int64_t from_us;
 
 	(void)state;
-	start(&f, true);
-	streams_make(&f);
-	m = message_of(&f);
-	publisher_send(f.s.publisher, &m, 1);
+	streams_make(f);
+	m = message_of(f);
+	publisher_send(f->s.publisher, &m, 1);
 	from_us = clock_mono_us(clock_system());
-	publisher_drain(f.s.publisher, 200);
+	publisher_drain(f->s.publisher, 200);
 	assert_true(clock_mono_us(clock_system()) - from_us >= 200 * MS_US);
 	assert_true(clock_mono_us(clock_system()) - from_us < 5 * SECOND_US);
-	assert_int_equal(publisher_in_flight(f.s.publisher), 1);
-	stop(&f);
+	assert_int_equal(publisher_in_flight(f->s.publisher), 1);
+	stop(f);
 }
 
 int
