@@ -3,6 +3,9 @@
 #define FLIGHT_H
 
 #include <stdint.h>
+
+/* The default falls through its cases, which clang takes for a mistake. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "backoff.h"
