@@ -10,6 +10,9 @@
 #include "scheduler_metrics.h"
 #include "store.h"
 
+/* The bus has not acknowledged it since its commit: its publisher died, or will send the same id.
+ */
+#define UNSENT_AFTER_MS 1000
 #define SWEEP_LIMIT 64
 #define EVENTS_LIMIT 1000
 #define RETAIN_BATCH 1000
@@ -70,7 +73,7 @@ sweep(struct duty_call *c, size_t *ret_done, bool *ret_more, struct err *err)
 	uint32_t after_ms = s->settings.ack_deadline_ms;
 	size_t n;
 
-	if (store_outbox_sweep(c->store, c->pool, after_ms, after_ms, SWEEP_LIMIT, c->arena,
+	if (store_outbox_sweep(c->store, c->pool, UNSENT_AFTER_MS, after_ms, SWEEP_LIMIT, c->arena,
 		&messages, &n, err) != 0)
 		return -1;
 	crash_point("scheduler.sweep.before_publish");

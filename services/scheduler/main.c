@@ -1,9 +1,9 @@
 /* main: options of the scheduler, the order in which its concerns start and stop. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "bus.h"
 #include "crash.h"
+#include "dependencies.h"
 #include "dispatch.h"
 #include "err.h"
 #include "health.h"
@@ -15,29 +15,13 @@
 #include "scheduler_metrics.h"
 #include "service.h"
 #include "store.h"
-#include "streams.h"
-#include "subjects.h"
 
-#define WAIT_MS 1000
 #define WINDOW 1024 /* publishes in flight on the bus */
 
 static const struct option_row option_rows[] = {
-    {"nats_servers", OPTION_STRING, "nats://127.0.0.1:4222", OPTION_PLAIN, 0, 0,
-	"comma separated urls of the bus"},
-    {"nats_user", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "user on the bus"},
-    {"nats_password", OPTION_STRING, NULL, OPTION_SECRET, 0, 0, "password on the bus"},
-    {"nats_creds", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "credentials file for the bus"},
-    {"nats_ca", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, "CA file of the bus's TLS"},
-    {"prefix", OPTION_STRING, SUBJECT_PREFIX_DEFAULT, OPTION_PLAIN, 0, 0,
-	"first token of all subjects"},
-    {"database_url", OPTION_STRING, "postgresql:///fairlead", OPTION_SECRET, 0, 0,
-	"libpq connection string or uri"},
-    {"database_role", OPTION_STRING, "fairlead_scheduler", OPTION_PLAIN, 0, 0,
-	"role taken after connecting; empty for none"},
+    DEPENDENCIES_OPTIONS("fairlead_scheduler"),
     {"pools", OPTION_STRING, "default", OPTION_PLAIN, 0, 0,
 	"comma separated pools to lead or stand by for"},
-    {"replicas", OPTION_INT, "0", OPTION_PLAIN, 0, 5,
-	"replicas of streams; 0: as the cluster allows"},
     {"ack_deadline", OPTION_DURATION_MS, "5s", OPTION_PLAIN, 100, 600000,
 	"a command that no host accepted for so long is sent again"},
     {"sweep_interval", OPTION_DURATION_MS, "1s", OPTION_PLAIN, 50, 60000,
@@ -91,84 +75,6 @@ settings_read(struct scheduler *s, const struct service_context *c, struct err *
 	return scheduler_pools_read(s, options_string(o, "pools"), err);
 }
 
-static const char *
-option_or_null(const struct options *o, const char *name)
-{
-	return options_is_set(o, name) ? options_string(o, name) : NULL;
-}
-
-static void
-bus_state_changed(void *arg, enum bus_state state, const char *why)
-{
-	static const char *const texts[] = {[BUS_CONNECTING] = "connecting",
-	    [BUS_CONNECTED] = "connected",
-	    [BUS_DISCONNECTED] = "disconnected",
-	    [BUS_CLOSED] = "closed"};
-
-	(void)arg;
-	log_info("bus.state", LOG_STR("state", texts[state]), LOG_STR("why", why ? why : ""));
-}
-
-static int
-bus_open(const struct service_context *c, struct bus **ret, struct err *err)
-{
-	char name[96];
-	const struct bus_options o = {.servers = options_string(c->options, "nats_servers"),
-	    .name = name,
-	    .user = option_or_null(c->options, "nats_user"),
-	    .password = option_or_null(c->options, "nats_password"),
-	    .creds_file = option_or_null(c->options, "nats_creds"),
-	    .tls_ca_file = option_or_null(c->options, "nats_ca"),
-	    .max_pending = WINDOW,
-	    .on_state = bus_state_changed};
-
-	snprintf(name, sizeof(name), "fairlead-scheduler/%s", c->instance);
-	return bus_nats_new(&o, ret, err);
-}
-
-/* Away: say so and wait.  Refused (password, schema): refuse to run, naming it. */
-static int
-wait_for_schema(struct service_context *c, struct store *s, struct err *err)
-{
-	unsigned version;
-
-	while (store_schema_check(s, &version, err) != 0) {
-		if (err->kind != ERR_UNAVAILABLE && err->kind != ERR_TIMEOUT)
-			return err_wrap(err, "database_url");
-		log_warn("postgres.waiting", LOG_ERR(err));
-		if (!service_wait(c, WAIT_MS))
-			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for Postgres");
-	}
-	return 0;
-}
-
-static int
-wait_for_bus(struct service_context *c, struct bus *b, struct err *err)
-{
-	while (bus_wait_connected(b, WAIT_MS, err) != 0) {
-		if (err->kind == ERR_DENIED || err->kind == ERR_INVALID)
-			return err_wrap(err, "nats_servers");
-		log_warn("bus.waiting", LOG_ERR(err));
-		if (service_stopping(c))
-			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for the bus");
-	}
-	return 0;
-}
-
-static int
-wait_for_streams(struct service_context *c, struct scheduler *s, struct err *err)
-{
-	while (streams_ensure(s->bus, s->settings.prefix, s->settings.replicas, err) != 0) {
-		if (err->kind == ERR_CONFLICT || err->kind == ERR_DENIED ||
-		    err->kind == ERR_INVALID)
-			return err_wrap(err, "streams");
-		log_warn("streams.waiting", LOG_ERR(err));
-		if (!service_wait(c, WAIT_MS))
-			return err_set(err, ERR_UNAVAILABLE, "stopped while waiting for JetStream");
-	}
-	return 0;
-}
-
 static int
 probe_bus(void *arg, struct err *err)
 {
@@ -209,17 +115,21 @@ scheduler_stop(void *state)
 static int
 connect_all(struct scheduler_process *p, struct service_context *c, struct err *err)
 {
+	static const struct dependencies_connection connection = {
+	    .name = "main", .max_pending = WINDOW};
 	struct scheduler *s = &p->scheduler;
 
-	if (settings_read(s, c, err) != 0 || bus_open(c, &s->bus, err) != 0 ||
+	if (settings_read(s, c, err) != 0 ||
+	    dependencies_open_bus(c, &connection, &s->bus, err) != 0 ||
 	    scheduler_store_new(s, "probe", &p->probe_store, err) != 0)
 		return -1;
 	if (health_add_probe(c->health, "nats", probe_bus, p, err) != 0 ||
 	    health_add_probe(c->health, "postgres", probe_store, p, err) != 0)
 		return -1;
-	if (wait_for_schema(c, p->probe_store, err) != 0 || wait_for_bus(c, s->bus, err) != 0)
+	if (dependencies_wait_schema(c, p->probe_store, err) != 0 ||
+	    dependencies_wait_bus(c, s->bus, err) != 0)
 		return -1;
-	return wait_for_streams(c, s, err);
+	return dependencies_wait_streams(c, s->bus, err);
 }
 
 static int

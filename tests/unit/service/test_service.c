@@ -261,7 +261,7 @@ a_crash_point_that_does_not_exist_refuses_to_start(void **state)
 	struct child c;
 
 	(void)state;
-	setenv(CRASH_VARIABLE, "no.such.point", 1);
+	setenv(CRASH_VARIABLE, "subject.no_such_point", 1);
 	child_start(&c, ARGUMENTS((char *)"--mode=plain"));
 	unsetenv(CRASH_VARIABLE);
 	assert_int_equal(child_end(&c), 2);
