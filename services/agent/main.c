@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "agent_options.h"
+#include "binding.h"
 #include "clock.h"
 #include "err.h"
 #include "host.h"
@@ -195,6 +196,11 @@ open_records(struct process *p, struct err *err)
 	const char *state_dir = options_string(p->options, "state_dir");
 	char moved[RECORDS_PATH_BYTES];
 
+	if (binding_check(state_dir, p->host_id, moved, err) < 0)
+		return -1;
+	if (moved[0])
+		log_warn("journal.of_another_host", LOG_STR("kept", moved),
+		    LOG_STR("detail", "the host id changed: a new journal was started"));
 	if (records_sqlite_open(state_dir, &p->records, moved, err) < 0)
 		return -1;
 	if (moved[0])

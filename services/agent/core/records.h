@@ -115,4 +115,9 @@ struct records *records_memory_new(void);
 MUST_USE int records_sqlite_open(const char *state_dir, struct records **ret,
     char ret_moved[RECORDS_PATH_BYTES], struct err *err);
 
+/* Moves a closed state_dir/records.db away: it is kept as records.db.<why>-<stamp>.  Nothing there
+ * is not an error. */
+MUST_USE int records_sqlite_set_aside(
+    const char *state_dir, const char *why, char ret_moved[RECORDS_PATH_BYTES], struct err *err);
+
 #endif

@@ -217,9 +217,9 @@ open_once(const char *path, struct records_sqlite **ret, struct err *err)
 	return 0;
 }
 
-/* The damaged file keeps its name with a suffix; its WAL goes with it. */
+/* The file keeps its name with a suffix; its WAL goes with it. */
 static int
-move_aside(const char *path, char ret_moved[RECORDS_PATH_BYTES], struct err *err)
+move_aside(const char *path, const char *why, char ret_moved[RECORDS_PATH_BYTES], struct err *err)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
 	struct id stamp = id_new();
@@ -229,7 +229,7 @@ move_aside(const char *path, char ret_moved[RECORDS_PATH_BYTES], struct err *err
 	for (size_t i = COUNT_OF(suffixes); i-- > 0;) {
 		if ((size_t)snprintf(from, sizeof(from), "%s%s", path, suffixes[i]) >=
 			sizeof(from) ||
-		    (size_t)snprintf(to, sizeof(to), "%s.damaged-%s%s", path, hex, suffixes[i]) >=
+		    (size_t)snprintf(to, sizeof(to), "%s.%s-%s%s", path, why, hex, suffixes[i]) >=
 			sizeof(to))
 			return err_set(err, ERR_LIMIT, "records: path too long: %s", path);
 		if (rename(from, to) < 0 && errno != ENOENT)
@@ -251,10 +251,21 @@ records_sqlite_open(const char *state_dir, struct records **ret, char ret_moved[
 	if ((size_t)snprintf(path, sizeof(path), "%s/records.db", state_dir) >= sizeof(path))
 		return err_set(err, ERR_LIMIT, "records: path too long: %s", state_dir);
 	if (open_once(path, &s, err) < 0) {
-		if (err->kind != ERR_INTERNAL || move_aside(path, ret_moved, err) < 0 ||
+		if (err->kind != ERR_INTERNAL || move_aside(path, "damaged", ret_moved, err) < 0 ||
 		    open_once(path, &s, err) < 0)
 			return -1;
 	}
 	*ret = &s->base;
 	return 0;
+}
+
+int
+records_sqlite_set_aside(
+    const char *state_dir, const char *why, char ret_moved[RECORDS_PATH_BYTES], struct err *err)
+{
+	char path[RECORDS_PATH_BYTES];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/records.db", state_dir) >= sizeof(path))
+		return err_set(err, ERR_LIMIT, "records: path too long: %s", state_dir);
+	return move_aside(path, why, ret_moved, err);
 }
