@@ -94,8 +94,7 @@ ci() {
 
 demo() {
 	quiet_compile dev
-	local data
-	data=$(mktemp -d /tmp/fairlead-demo-XXXXXX)
+	data=$(mktemp -d /tmp/fairlead-demo-XXXXXX) # not local: the trap outlives this function
 	chmod 755 "$data"
 	trap 'rm -rf "$data"' EXIT
 	build/dev/bin/fairlead dev --data "$data/cell" --agents 3 --hubs 2 --schedulers 2 \
