@@ -431,12 +431,14 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 static int
 outside(unsigned creates)
 {
-	char directory[] = "/tmp/fl-bench-cell-XXXXXX", program[600], command[800];
+	const char *tmp = getenv("TMPDIR");
+	char directory[64], program[600], command[800];
 	const char *argv[] = {program, "dev", "--data", directory, "--agents=1", "--hubs=1",
 	    "--schedulers=1", "--exec", command, NULL};
 	int status = 0;
 	pid_t pid;
 
+	snprintf(directory, sizeof(directory), "%s/fl-bench-cell-XXXXXX", tmp ? tmp : "/tmp");
 	bench_must(mkdtemp(directory) ? 0 : -1, NULL, "a directory for the cell");
 	/* Postgres runs as another user, below this directory. */
 	bench_must(chmod(directory, 0755), NULL, "chmod");
