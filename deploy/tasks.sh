@@ -22,8 +22,9 @@ compile() { # PRESET [TARGETS]
 	ninja -C "build/$p" -j "$jobs" "$@"
 }
 
-quiet_compile() { # PRESET
-	compile "$1" >"build/$1.build.log" 2>&1 || {
+quiet_compile() { # PRESET [TARGETS]
+	mkdir -p build
+	compile "$@" >"build/$1.build.log" 2>&1 || {
 		grep -E 'error|FAILED|undefined' "build/$1.build.log" | head -n 60
 		return 1
 	}
@@ -120,7 +121,8 @@ check)
 	;;
 ci) ci ;;
 bench)
-	quiet_compile release
+	quiet_compile release bench_b1 bench_b3 bench_b4 fairlead fairlead-hub fairlead-scheduler \
+		fairlead-agent fairlead-shim
 	FL_BIN_DIR=$PWD/build/release/bin bench/run.sh "$@"
 	;;
 demo) demo ;;
