@@ -39,8 +39,11 @@ err_clear(struct err *e)
 	memset(e, 0, sizeof(*e));
 }
 
+#define DELETE 0x7f
+
 /* Formats by way of a second buffer, because an argument may be the text that is replaced.  A text
- * that does not fit ends in "...". */
+ * that does not fit ends in "...".  What it quotes may be a stranger's: a line break would end a
+ * header or a line of the log, an escape would speak to a terminal. */
 static void format_into(char *buffer, size_t size, const char *format, va_list args) PRINTF(3, 0);
 
 static void
@@ -51,6 +54,10 @@ format_into(char *buffer, size_t size, const char *format, va_list args)
 
 	if (length < 0)
 		text[0] = '\0';
+	for (char *c = text; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == DELETE)
+			*c = ' ';
+	}
 	snprintf(buffer, size, "%s", text);
 	if (length > 0 && (size_t)length >= size)
 		memcpy(buffer + size - 4, "...", 4);

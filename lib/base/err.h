@@ -46,7 +46,8 @@ enum err_kind err_kind_from_name(const char *name);
 /* Clears *e. */
 void err_clear(struct err *e);
 
-/* Sets kind and text, clears field and hint.  Always returns -1: `return err_set(...)`. */
+/* Sets kind and text, clears field and hint.  The text is one line: control characters of what it
+ * quotes become spaces (C7).  Always returns -1: `return err_set(...)`. */
 int err_set(struct err *e, enum err_kind kind, const char *format, ...) PRINTF(3, 4);
 
 /* The same with the input field at fault ("resources.cpu"). */

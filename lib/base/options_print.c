@@ -101,6 +101,37 @@ print_upper_case(const char *text, FILE *out)
 		fputc(*text >= 'a' && *text <= 'z' ? *text - 'a' + 'A' : *text, out);
 }
 
+/* A bound in the unit a person would write. */
+static void
+print_bound(const struct option_row *row, int64_t value, FILE *out)
+{
+	bool time = row->type == OPTION_DURATION_MS;
+
+	if (time && value > 0 && value % 3600000 == 0)
+		fprintf(out, "%" PRId64 "h", value / 3600000);
+	else if (time && value % 1000 == 0)
+		fprintf(out, "%" PRId64 "s", value / 1000);
+	else
+		fprintf(out, "%" PRId64 "%s", value, time ? "ms" : "");
+}
+
+/* "TIME, 100ms to 60s".  Both bounds 0: no bound; the largest number there is: no upper one. */
+static void
+print_type(const struct option_row *row, FILE *out)
+{
+	fputs(type_names[row->type], out);
+	if (row->min == 0 && row->max == 0)
+		return;
+	fputs(", ", out);
+	print_bound(row, row->min, out);
+	if (row->max == INT64_MAX) {
+		fputs(" or more", out);
+		return;
+	}
+	fputs(" to ", out);
+	print_bound(row, row->max, out);
+}
+
 void
 options_print_markdown(const struct options *o, FILE *out)
 {
@@ -113,7 +144,9 @@ options_print_markdown(const struct options *o, FILE *out)
 		flag_name(row->name, flag);
 		fprintf(out, "| `%s` | `--%s` | `%s", row->name, flag, o->prefix);
 		print_upper_case(row->name, out);
-		fprintf(out, "` | %s | ", type_names[row->type]);
+		fputs("` | ", out);
+		print_type(row, out);
+		fputs(" | ", out);
 		if (row->flags & OPTION_REQUIRED)
 			fputs("required", out);
 		else if (row->value && row->value[0])
@@ -121,7 +154,7 @@ options_print_markdown(const struct options *o, FILE *out)
 		fputs(" | ", out);
 		print_cell(row->help, out);
 		if (row->flags & OPTION_SECRET)
-			fprintf(out, " Secret; `%s_file` names a file that holds it.", row->name);
+			fprintf(out, "; secret: `%s_file` names a file that holds it", row->name);
 		fputs(" |\n", out);
 	}
 }

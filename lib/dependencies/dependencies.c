@@ -37,9 +37,10 @@ dependencies_open_bus(const struct service_context *c, const struct dependencies
 	char name[128];
 	const struct bus_options o = {.servers = options_string(c->options, "nats_servers"),
 	    .name = name,
-	    .user = option_or_null(c->options, "nats_user"),
-	    .password = option_or_null(c->options, "nats_password"),
-	    .creds_file = option_or_null(c->options, "nats_creds"),
+	    .user = option_or_null(c->options, want->system ? "nats_system_user" : "nats_user"),
+	    .password =
+		option_or_null(c->options, want->system ? "nats_system_password" : "nats_password"),
+	    .creds_file = want->system ? NULL : option_or_null(c->options, "nats_creds"),
 	    .tls_ca_file = option_or_null(c->options, "nats_ca"),
 	    .lazy_flush = want->lazy_flush,
 	    .max_pending = want->max_pending,

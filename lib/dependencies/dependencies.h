@@ -38,6 +38,7 @@ struct store;
 struct dependencies_connection {
 	const char *name;     /* "intake": in the log and in the server's list; a literal */
 	bool lazy_flush;      /* bulk: see struct bus_options */
+	bool system;          /* as nats_system_user: reads the servers' own events */
 	unsigned max_pending; /* async publishes in flight; 0: the bus' own default */
 };
 
