@@ -1,6 +1,8 @@
 #include "name.h"
 
 #include <stdbool.h>
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,5 +119,50 @@ executor_name_format(
 		    attempt);
 	else
 		snprintf(buffer, EXECUTOR_NAME_BYTES, "%.*s/%u", NAME_BYTES_MAX, session, index);
+	return buffer;
+}
+
+/* Decimal, above zero, without sign or leading zero. */
+static bool
+parse_generation(const char *text, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (*text < '1' || *text > '9')
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+			return false;
+	}
+	*ret = value;
+	return *text == '\0' && value <= INT64_MAX;
+}
+
+int
+command_name_parse(const char *text, struct command_name *ret, struct err *err)
+{
+	const char *at = strchr(text, '@');
+	struct command_name name = {0};
+	char executor[EXECUTOR_NAME_BYTES];
+	size_t length = at ? (size_t)(at - text) : strlen(text);
+
+	if (length >= sizeof(executor) || (at && !parse_generation(at + 1, &name.generation)))
+		return err_field(err, ERR_INVALID, "name",
+		    "\"%.100s\" is no command: session/index#attempt@generation", text);
+	memcpy(executor, text, length);
+	executor[length] = '\0';
+	if (executor_name_parse(executor, &name.executor, err) != 0)
+		return -1;
+	*ret = name;
+	return 0;
+}
+
+char *
+command_name_format(const char *session, uint32_t index, uint32_t attempt, uint64_t generation,
+    char buffer[COMMAND_NAME_BYTES])
+{
+	snprintf(buffer, COMMAND_NAME_BYTES, "%.*s/%u#%u@%" PRIu64, NAME_BYTES_MAX, session, index,
+	    attempt, generation);
 	return buffer;
 }

@@ -30,4 +30,16 @@ MUST_USE int executor_name_parse(const char *text, struct executor_name *ret, st
 char *executor_name_format(
     const char *session, uint32_t index, uint32_t attempt, char buffer[EXECUTOR_NAME_BYTES]);
 
+#define COMMAND_NAME_BYTES 128
+/* A command is an executor and a generation: "web/0#1@2"; without "@2" (generation 0) the newest.
+ * What stands before "@" is any name of an executor. */
+struct command_name {
+	struct executor_name executor;
+	uint64_t generation;
+};
+MUST_USE int command_name_parse(const char *text, struct command_name *ret, struct err *err);
+/* "web/0#1@2": always with the attempt.  Returns buffer. */
+char *command_name_format(const char *session, uint32_t index, uint32_t attempt,
+    uint64_t generation, char buffer[COMMAND_NAME_BYTES]);
+
 #endif

@@ -3,147 +3,143 @@
 #include <assert.h>
 #include <string.h>
 
-static const char *const reason_texts[] = {
-    [PLAN_OK] = "ok",
-    [PLAN_NOT_READY] = "not ready",
-    [PLAN_CORDONED] = "cordoned",
-    [PLAN_DRAINING] = "draining",
-    [PLAN_SELECTOR] = "selector",
-    [PLAN_DRIVER_MISSING] = "driver missing",
-    [PLAN_DRIVER_UNUSABLE] = "driver unusable",
-    [PLAN_LIMITS] = "cannot enforce limits",
-    [PLAN_TOO_SMALL] = "too small",
-    [PLAN_CPU] = "cpu",
-    [PLAN_MEMORY] = "memory",
-    [PLAN_DISK] = "disk",
-    [PLAN_GPUS] = "gpus",
-    [PLAN_SLOTS] = "slots",
-};
-_Static_assert(
-    sizeof(reason_texts) / sizeof(reason_texts[0]) == PLAN_REASON_COUNT, "every reason has a text");
+#include "arena.h"
+#include "err.h"
+#include "plan_group.h"
 
-static const enum plan_reason full_reasons[] = {
-    [RESOURCE_CPU] = PLAN_CPU,
-    [RESOURCE_MEMORY] = PLAN_MEMORY,
-    [RESOURCE_DISK] = PLAN_DISK,
-    [RESOURCE_GPUS] = PLAN_GPUS,
-    [RESOURCE_SLOTS] = PLAN_SLOTS,
-};
-_Static_assert(sizeof(full_reasons) / sizeof(full_reasons[0]) == RESOURCE_COUNT,
-    "every dimension has a reason");
-
-const char *
-plan_reason_text(enum plan_reason r)
+static bool
+is_counted(const struct plan_shape *shape)
 {
-	assert((unsigned)r < PLAN_REASON_COUNT);
-	return reason_texts[r];
+	return shape->spread_by || shape->apart_by;
 }
 
-static enum plan_reason
-driver_check(const struct plan_host *host, const struct plan_shape *shape)
+/* The lightest of the avoided that takes it. */
+static size_t
+avoided_find(
+    const struct plan_fleet *f, const struct plan_shape *shape, const struct plan_crowd *crowd)
 {
-	for (size_t i = 0; i < host->driver_count; i++) {
-		const struct plan_driver *d = &host->drivers[i];
+	size_t found = PLAN_NO_HOST;
+	int64_t weight = 0;
 
-		if (strcmp(d->name, shape->driver) != 0)
-			continue;
-		if (!d->usable)
-			return PLAN_DRIVER_UNUSABLE;
-		if (shape->limits_required &&
-		    ((shape->resources.cpu_millis > 0 && !d->enforces_cpu) ||
-			(shape->resources.memory_bytes > 0 && !d->enforces_memory)))
-			return PLAN_LIMITS;
-		return PLAN_OK;
+	for (size_t i = 0; i < crowd->avoided_count; i++) {
+		const struct plan_avoided *a = &crowd->avoided[i];
+
+		if ((found == PLAN_NO_HOST || a->weight < weight) &&
+		    plan_check(&f->hosts[a->host], shape) == PLAN_OK) {
+			found = a->host;
+			weight = a->weight;
+		}
 	}
-	return PLAN_DRIVER_MISSING;
+	return found;
 }
 
-/* What does not depend on the moment: labels, drivers, size. */
-static enum plan_reason
-nature_check(const struct plan_host *host, const struct plan_shape *shape)
+static size_t
+first_fit(const struct plan_fleet *f, const struct plan_shape *shape,
+    const struct plan_crowd *crowd, uint32_t why[PLAN_REASON_COUNT])
 {
-	const struct resources nothing = {0};
-	enum resource_dimension ignored;
-	enum plan_reason reason;
+	bool avoided = false;
 
-	if (shape->selector && !selector_match(shape->selector, host->labels, host->label_count))
-		return PLAN_SELECTOR;
-	reason = driver_check(host, shape);
-	if (reason != PLAN_OK)
-		return reason;
-	if (!resources_fit(&host->capacity, &nothing, &shape->resources, &ignored))
-		return PLAN_TOO_SMALL;
-	return PLAN_OK;
+	for (size_t i = 0; i < f->host_count; i++) {
+		size_t at = (f->cursor + i) % f->host_count;
+		enum plan_reason reason = plan_check(&f->hosts[at], shape);
+
+		if (reason != PLAN_OK)
+			why[reason]++;
+		else if (plan_avoided_weight(crowd, (uint32_t)at) == 0)
+			return at;
+		else
+			avoided = true;
+	}
+	return avoided ? avoided_find(f, shape, crowd) : PLAN_NO_HOST;
 }
 
-enum plan_reason
-plan_check(const struct plan_host *host, const struct plan_shape *shape)
-{
-	enum resource_dimension lacking;
-	enum plan_reason reason;
+/* What happens on the way from want to want. */
+struct planning {
+	struct plan_fleet *fleet;
+	struct plan_group *group; /* of the last shape that counts; in the scratch arena */
+	const struct plan_shape *group_shape;
+	const struct plan_result *refused; /* the last one that found nothing */
+	const struct plan_shape *refused_shape;
+};
 
-	if (host->state != HOST_READY)
-		return PLAN_NOT_READY;
-	if (host->cordoned)
-		return PLAN_CORDONED;
-	if (host->draining)
-		return PLAN_DRAINING;
-	reason = nature_check(host, shape);
-	if (reason != PLAN_OK)
-		return reason;
-	if (!resources_fit(&host->capacity, &host->used, &shape->resources, &lacking))
-		return full_reasons[lacking];
-	return PLAN_OK;
+static int
+group_fit(struct planning *p, const struct plan_want *want, size_t wants_left,
+    struct plan_result *result, struct err *err)
+{
+	if (p->group_shape != want->shape) {
+		arena_reset(p->fleet->scratch);
+		p->group = plan_group_new(p->fleet, want->shape, want->crowd, wants_left);
+		p->group_shape = p->group ? want->shape : NULL;
+	}
+	if (!p->group || plan_group_place(p->group, &result->host) != 0) {
+		p->group_shape = NULL;
+		return err_set(
+		    err, ERR_LIMIT, "no memory for a plan over %zu hosts", p->fleet->host_count);
+	}
+	if (result->host == PLAN_NO_HOST)
+		plan_group_explain(p->group, result->why);
+	return 0;
 }
 
-static void
-plan_one(struct plan_host *hosts, size_t host_count, const struct plan_shape *shape, size_t *cursor,
-    struct plan_result *result)
+/* Later plans over these hosts count it too. */
+static int
+crowd_add(struct plan_fleet *f, struct plan_crowd *c, size_t host, struct err *err)
 {
+	if (!c || !c->counted)
+		return 0;
+	if (c->placed_count == c->placed_room) {
+		size_t room = c->placed_room ? 2 * c->placed_room : 16;
+		uint32_t *placed = arena_calloc(f->arena, room, sizeof(*placed));
+
+		if (!placed)
+			return err_set(err, ERR_LIMIT, "no memory to count what is placed");
+		if (c->placed_count > 0)
+			memcpy(placed, c->placed, c->placed_count * sizeof(*placed));
+		c->placed = placed;
+		c->placed_room = room;
+	}
+	c->placed[c->placed_count++] = (uint32_t)host;
+	return 0;
+}
+
+static int
+plan_one(struct planning *p, const struct plan_want *want, size_t wants_left,
+    struct plan_result *result, struct err *err)
+{
+	struct plan_fleet *f = p->fleet;
+
 	memset(result, 0, sizeof(*result));
 	result->host = PLAN_NO_HOST;
-	for (size_t i = 0; i < host_count; i++) {
-		size_t at = (*cursor + i) % host_count;
-		enum plan_reason reason = plan_check(&hosts[at], shape);
-
-		if (reason == PLAN_OK) {
-			resources_add(&hosts[at].used, &shape->resources);
-			memset(result->why, 0, sizeof(result->why));
-			result->host = at;
-			*cursor = (at + 1) % host_count;
-			return;
-		}
-		result->why[reason]++;
+	if (!is_counted(want->shape))
+		result->host = first_fit(f, want->shape, want->crowd, result->why);
+	else if (group_fit(p, want, wants_left, result, err) != 0)
+		return -1;
+	if (result->host == PLAN_NO_HOST) {
+		p->refused = result;
+		p->refused_shape = want->shape;
+		return 0;
 	}
+	memset(result->why, 0, sizeof(result->why));
+	resources_add(&f->hosts[result->host].used, &want->shape->resources);
+	f->cursor = (result->host + 1) % f->host_count;
+	return crowd_add(f, want->crowd, result->host, err);
 }
 
-void
-plan(struct plan_host *hosts, size_t host_count, const struct plan_want *wants, size_t n,
-    size_t *cursor, struct plan_result *results)
+int
+plan(struct plan_fleet *f, const struct plan_want *wants, size_t n, struct plan_result *results,
+    struct err *err)
 {
-	const struct plan_result *refused = NULL;
-	const struct plan_shape *refused_shape = NULL;
+	struct planning p = {.fleet = f};
 
+	assert(f->host_count < UINT32_MAX);
 	for (size_t i = 0; i < n; i++) {
 		/* Hosts only fill up here: what found no host once finds none later either. */
-		if (refused && wants[i].shape == refused_shape) {
-			results[i] = *refused;
+		if (p.refused && wants[i].shape == p.refused_shape) {
+			results[i] = *p.refused;
 			continue;
 		}
-		plan_one(hosts, host_count, wants[i].shape, cursor, &results[i]);
-		if (results[i].host == PLAN_NO_HOST) {
-			refused = &results[i];
-			refused_shape = wants[i].shape;
-		}
+		if (plan_one(&p, &wants[i], n - i, &results[i], err) != 0)
+			return -1;
 	}
-}
-
-bool
-plan_possible(const struct plan_host *hosts, size_t n, const struct plan_shape *shape)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (hosts[i].state != HOST_RETIRED && nature_check(&hosts[i], shape) == PLAN_OK)
-			return true;
-	}
-	return false;
+	return 0;
 }

@@ -4,14 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mutant.h"
+
 bool
 report_advances(enum executor_state state, uint32_t incarnation, const struct report *n)
 {
+	if (MUTANT(ends_not_absorbing) && executor_state_ended(n->state))
+		return n->state != state;
 	if (n->state == EXECUTOR_NONE || executor_state_ended(state))
 		return false;
 	if (executor_state_ended(n->state) || state == EXECUTOR_NONE)
 		return true;
-	if (n->incarnation != incarnation)
+	if (n->incarnation != incarnation && !MUTANT(merge_without_incarnation))
 		return n->incarnation > incarnation;
 	return executor_state_rank(n->state) > executor_state_rank(state);
 }
@@ -35,6 +39,10 @@ void
 report_fold(struct report *a, const struct report *b)
 {
 	assert(id_equal(&a->executor_id, &b->executor_id));
+	if (MUTANT(no_fold_of_duplicates)) {
+		*a = *b;
+		return;
+	}
 	if (report_advances(a->state, a->incarnation, b)) {
 		a->state = b->state;
 		a->incarnation = b->incarnation;
