@@ -49,6 +49,10 @@ MUST_USE int wire_decode(const ProtobufCMessageDescriptor *d, enum wire_encoding
 MUST_USE int wire_to_json(
     const ProtobufCMessage *m, int indent, struct arena *arena, char **ret, struct err *err);
 
+/* The same as YAML, with a newline at its end; text that could read as something else is quoted. */
+MUST_USE int wire_to_yaml(
+    const ProtobufCMessage *m, struct arena *arena, char **ret, struct err *err);
+
 /* protobuf-c bytes <-> ids. */
 struct id;
 MUST_USE int wire_id(

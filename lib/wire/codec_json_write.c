@@ -299,3 +299,23 @@ codec_json_write(const ProtobufCMessage *m, int *ret_precision, struct err *err)
 	*ret_precision = w.precision;
 	return json;
 }
+
+json_t *
+codec_json_write_field(
+    const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, struct err *err)
+{
+	struct writer w = {.scratch = arena_new(0), .precision = 15, .err = err};
+	struct codec_path path = {NULL, f->name, CODEC_NO_INDEX};
+	json_t *json;
+
+	err_clear(err);
+	if (!w.scratch) {
+		err_set(err, ERR_LIMIT, "out of memory");
+		return NULL;
+	}
+	json = write_field(&w, m, f, &path);
+	arena_free(w.scratch);
+	if (!json)
+		refuse(&w, &path);
+	return json;
+}

@@ -91,6 +91,9 @@ MUST_USE int codec_repair(
 
 /* A new reference, or NULL with *err set.  *ret_precision: digits that keep every double exact. */
 json_t *codec_json_write(const ProtobufCMessage *m, int *ret_precision, struct err *err);
+/* One field of a message: of a repeated one all of it. */
+json_t *codec_json_write_field(
+    const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, struct err *err);
 /* Fills m, which is initialised. */
 MUST_USE int codec_json_read(
     const json_t *json, ProtobufCMessage *m, struct arena *arena, struct err *err);

@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "codec_private.h"
 #include "err.h"
+#include "fairlead/v1/api.pb-c.h"
 #include "fairlead/v1/common.pb-c.h"
 #include "fairlead/v1/host.pb-c.h"
 #include "id.h"
@@ -65,6 +66,13 @@ line_add_executor(struct line *l, const char *name, const ProtobufCBinaryData *i
 		line_add(l, "?");
 }
 
+/* What a person would call the order: "absent" is the record's end, said to a host. */
+static const char *
+order_text(enum desired_state desired)
+{
+	return desired == DESIRED_ABSENT ? "forget" : desired_state_text(desired);
+}
+
 static void
 add_items(struct line *l, Fairlead__V1__CommandItem *const *items, size_t n)
 {
@@ -72,7 +80,7 @@ add_items(struct line *l, Fairlead__V1__CommandItem *const *items, size_t n)
 		line_add(l, "nothing");
 		return;
 	}
-	line_add(l, "%s ", desired_state_text((enum desired_state)items[0]->desired));
+	line_add(l, "%s ", order_text((enum desired_state)items[0]->desired));
 	line_add_executor(l, items[0]->name, &items[0]->executor_id);
 	if (n > 1)
 		line_add(l, " +%zu", n - 1);
@@ -84,6 +92,25 @@ sum_command(struct line *l, const ProtobufCMessage *message)
 	const Fairlead__V1__Command *m = (const Fairlead__V1__Command *)message;
 
 	add_items(l, m->items, m->n_items);
+}
+
+/* Which run of it, and how it ended: "failed, exit 7". */
+static void
+add_state(struct line *l, const Fairlead__V1__ExecutorReport *e)
+{
+	line_add(l, " %s", executor_state_text((enum executor_state)e->state));
+	if (e->incarnation > 1)
+		line_add(l, ", run %u", e->incarnation);
+	if (!executor_state_ended((enum executor_state)e->state))
+		return;
+	if (e->oom)
+		line_add(l, ", out of memory");
+	else if (e->signal > 0)
+		line_add(l, ", signal %d", e->signal);
+	else if (e->exit_code > 0)
+		line_add(l, ", exit %d", e->exit_code);
+	else if (e->reason && *e->reason)
+		line_add(l, ", %.60s", e->reason);
 }
 
 static void
@@ -98,11 +125,10 @@ sum_report(struct line *l, const ProtobufCMessage *message)
 		return;
 	}
 	line_add_executor(l, e->name, &e->executor_id);
-	line_add(l, " %s",
-	    e->gone_generation && !e->state ? "gone"
-					    : executor_state_text((enum executor_state)e->state));
-	if (e->gone_generation && e->state)
-		line_add(l, " gone");
+	if (e->state)
+		add_state(l, e);
+	if (e->gone_generation)
+		line_add(l, "%s", e->state ? ", gone" : " gone");
 	if (m->n_executors > 1)
 		line_add(l, " +%zu", m->n_executors - 1);
 }
@@ -183,7 +209,7 @@ sum_log_tail(struct line *l, const ProtobufCMessage *message)
 	const Fairlead__V1__LogTailRequest *m = (const Fairlead__V1__LogTailRequest *)message;
 
 	line_add(l, "logs ");
-	line_add_executor(l, NULL, &m->executor_id);
+	line_add_executor(l, m->name, &m->executor_id);
 }
 
 static void
@@ -198,6 +224,20 @@ sum_log_tail_answer(struct line *l, const ProtobufCMessage *message)
 		    l, "logs %zu of %llu bytes", m->data.len, (unsigned long long)m->total_bytes);
 }
 
+/* "executor.failed web/0 on h1: exit 7" */
+static void
+sum_event(struct line *l, const ProtobufCMessage *message)
+{
+	const Fairlead__V1__Event *m = (const Fairlead__V1__Event *)message;
+	const char *about = *m->executor ? m->executor : m->session;
+
+	line_add(l, "%.40s%s%.96s", m->kind, *about ? " " : "", about);
+	if (*m->host)
+		line_add(l, "%s%.63s", *about ? " on " : " ", m->host);
+	if (*m->text)
+		line_add(l, ": %.100s", m->text);
+}
+
 static void
 sum_error(struct line *l, const ProtobufCMessage *message)
 {
@@ -206,8 +246,9 @@ sum_error(struct line *l, const ProtobufCMessage *message)
 	line_add(l, "%.20s: %.150s", m->kind, m->message);
 }
 
-/* One row per message that travels between hosts and the control plane.  The API's messages need
- * none: their kind is their name ("session.create") and their summary what they name. */
+/* One row per message that travels between hosts and the control plane, and for events.  The API's
+ * messages need none: their kind is their name ("session.create") and their summary what they name.
+ */
 static const struct row {
 	const ProtobufCMessageDescriptor *descriptor;
 	const char *kind;
@@ -223,6 +264,7 @@ static const struct row {
     {&fairlead__v1__heartbeat_answer__descriptor, "heartbeat", sum_heartbeat_answer},
     {&fairlead__v1__log_tail_request__descriptor, "logs", sum_log_tail},
     {&fairlead__v1__log_tail_answer__descriptor, "logs.answer", sum_log_tail_answer},
+    {&fairlead__v1__event__descriptor, "event", sum_event},
     {&fairlead__v1__error__descriptor, "error", sum_error},
 };
 

@@ -15,6 +15,7 @@ struct arena;
 #define HEADER_SUMMARY "Fl-Summary"
 #define HEADER_CONTENT_TYPE "Content-Type"
 #define HEADER_TRACE "traceparent"
+#define HEADER_CURSOR "Fl-Cursor" /* of an event; added by who publishes it */
 #define HEADERS_MAX 8
 
 struct wire_header {

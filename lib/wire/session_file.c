@@ -19,6 +19,7 @@
 enum form {
 	FORM_TEXT,
 	FORM_NUMBER,
+	FORM_BOOL,
 	FORM_CPU,
 	FORM_BYTES,
 	FORM_DURATION,
@@ -37,10 +38,23 @@ static const struct row {
     {"pool", FORM_TEXT, "pool"},
     {"replicas", FORM_NUMBER, "replicas"},
     {"priority", FORM_NUMBER, "priority"},
+    {"max_unavailable", FORM_NUMBER, "max_unavailable"},
     {"accept_timeout", FORM_DURATION, "accept_timeout_ms"},
     {"restart.policy", FORM_TEXT, "restart.policy"},
+    {"restart.max", FORM_NUMBER, "restart.max"},
+    {"restart.backoff", FORM_DURATION, "restart.backoff_ms"},
+    {"restart.backoff_max", FORM_DURATION, "restart.backoff_max_ms"},
+    {"restart.reset_after", FORM_DURATION, "restart.reset_after_ms"},
     {"disconnect.lost_after", FORM_DURATION, "disconnect.lost_after_ms"},
+    {"disconnect.stop_on_host_after", FORM_DURATION, "disconnect.stop_on_host_after_ms"},
+    {"disconnect.replace", FORM_BOOL, "disconnect.replace"},
+    {"disconnect.replace_after", FORM_DURATION, "disconnect.replace_after_ms"},
+    {"disconnect.keep", FORM_TEXT, "disconnect.keep"},
     {"placement.selector", FORM_TEXT, "placement.selector"},
+    {"placement.spread", FORM_TEXT, "placement.spread"},
+    {"placement.max_skew", FORM_NUMBER, "placement.max_skew"},
+    {"placement.anti_affinity", FORM_TEXT, "placement.anti_affinity"},
+    {"placement.max_per_value", FORM_NUMBER, "placement.max_per_value"},
     {"executor.driver", FORM_TEXT, "executor.driver"},
     {"executor.command", FORM_WORDS, "executor.command"},
     {"executor.env", FORM_MAP, "executor.env"},
@@ -226,6 +240,11 @@ convert(struct reader *r, const struct row *row, json_t *value)
 		if (json_is_integer(value))
 			return json_incref(value);
 		refuse(r, ERR_INVALID, row->key, "expected a whole number");
+		return NULL;
+	case FORM_BOOL:
+		if (json_is_boolean(value))
+			return json_incref(value);
+		refuse(r, ERR_INVALID, row->key, "expected one word; allowed: true, false");
 		return NULL;
 	case FORM_LIMITS:
 		if (text && (strcmp(text, "required") == 0 || strcmp(text, "optional") == 0))

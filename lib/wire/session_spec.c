@@ -11,7 +11,7 @@
 #include "err.h"
 #include "fairlead/v1/api.pb-c.h"
 #include "name.h"
-#include "selector.h"
+#include "session_placement.h"
 
 enum bound {
 #define BOUND(name, most, what) BOUND_##name = (most),
@@ -55,6 +55,32 @@ default_text(char **text, const char *value, struct arena *arena)
 	return *text ? 0 : -1;
 }
 
+static void
+default_number(uint32_t *number, uint32_t value)
+{
+	if (*number == 0)
+		*number = value;
+}
+
+static int
+policies_defaults(Fairlead__V1__SessionSpec *s, struct arena *arena)
+{
+	Fairlead__V1__RestartPolicy *restart = s->restart;
+
+	default_number(&s->disconnect->lost_after_ms, 30000);
+	default_number(&s->disconnect->replace_after_ms, s->disconnect->lost_after_ms);
+	if (default_text(&restart->policy, "never", arena) != 0 ||
+	    default_text(&s->disconnect->keep, "original", arena) != 0)
+		return -1;
+	if (strcmp(restart->policy, "never") == 0)
+		return 0; /* what is said about restarting nothing is refused, not completed */
+	default_number(&restart->backoff_ms, 1000);
+	default_number(
+	    &restart->backoff_max_ms, restart->backoff_ms > 60000 ? restart->backoff_ms : 60000);
+	default_number(&restart->reset_after_ms, 60000);
+	return 0;
+}
+
 static int
 fill_defaults(Fairlead__V1__SessionSpec *s, struct arena *arena)
 {
@@ -64,15 +90,16 @@ fill_defaults(Fairlead__V1__SessionSpec *s, struct arena *arena)
 	    !ensure(&s->executor->resources, &fairlead__v1__resources__descriptor, arena))
 		return -1;
 	if (default_text(&s->pool, "default", arena) != 0 ||
-	    default_text(&s->restart->policy, "never", arena) != 0 ||
 	    default_text(&s->executor->driver, "process", arena) != 0)
 		return -1;
 	if (s->replicas_set_case == FAIRLEAD__V1__SESSION_SPEC__REPLICAS_SET__NOT_SET) {
 		s->replicas_set_case = FAIRLEAD__V1__SESSION_SPEC__REPLICAS_SET_REPLICAS;
 		s->replicas = 1;
 	}
-	if (s->disconnect->lost_after_ms == 0)
-		s->disconnect->lost_after_ms = 30000;
+	if (policies_defaults(s, arena) != 0)
+		return -1;
+	session_placement_defaults(s->placement);
+	default_number(&s->max_unavailable, 1);
 	if (s->accept_timeout_ms == 0)
 		s->accept_timeout_ms = 60000;
 	if (s->executor->stop_grace_ms == 0)
@@ -179,16 +206,62 @@ check_env(const Fairlead__V1__ExecutorSpec *e, struct arena *arena, struct err *
 }
 
 static int
+check_restart(const Fairlead__V1__RestartPolicy *r, struct err *err)
+{
+	bool never = strcmp(r->policy, "never") == 0;
+
+	if (!never && strcmp(r->policy, "on-failure") != 0 && strcmp(r->policy, "always") != 0)
+		return err_field(err, ERR_INVALID, "restart.policy",
+		    "restart.policy: \"%.40s\" is unknown; allowed: never, on-failure, always",
+		    r->policy);
+	if (never && (r->max || r->backoff_ms || r->backoff_max_ms || r->reset_after_ms))
+		return err_field(err, ERR_INVALID, "restart.policy",
+		    "restart.policy: never restarts nothing, so max, backoff, backoff_max and "
+		    "reset_after say nothing");
+	if (!never && r->backoff_ms < BOUND_BACKOFF_LEAST_MS)
+		return err_field(err, ERR_INVALID, "restart.backoff_ms",
+		    "restart.backoff_ms: %u is out of range; allowed: at least %d milliseconds",
+		    r->backoff_ms, BOUND_BACKOFF_LEAST_MS);
+	if (r->backoff_max_ms < r->backoff_ms)
+		return err_field(err, ERR_INVALID, "restart.backoff_max_ms",
+		    "restart.backoff_max_ms: %u is less than backoff, %u milliseconds",
+		    r->backoff_max_ms, r->backoff_ms);
+	return 0;
+}
+
+static int
+check_disconnect(const Fairlead__V1__DisconnectPolicy *d, struct err *err)
+{
+	if (strcmp(d->keep, "replacement") == 0)
+		return err_field(err, ERR_INVALID, "disconnect.keep",
+		    "disconnect.keep: replacement comes later; allowed: original");
+	if (strcmp(d->keep, "original") != 0)
+		return err_field(err, ERR_INVALID, "disconnect.keep",
+		    "disconnect.keep: \"%.40s\" is unknown; allowed: original", d->keep);
+	if (d->replace_after_ms < d->lost_after_ms)
+		return err_field(err, ERR_INVALID, "disconnect.replace_after_ms",
+		    "disconnect.replace_after_ms: before lost_after (%u ms) comes later",
+		    d->lost_after_ms);
+	if (d->stop_on_host_after_ms && d->stop_on_host_after_ms < BOUND_SILENCE_LEAST_MS)
+		return err_field(err, ERR_INVALID, "disconnect.stop_on_host_after_ms",
+		    "disconnect.stop_on_host_after_ms: %u is out of range; allowed: at least %d "
+		    "milliseconds",
+		    d->stop_on_host_after_ms, BOUND_SILENCE_LEAST_MS);
+	return 0;
+}
+
+static int
 check_rules(const Fairlead__V1__SessionSpec *s, struct arena *arena, struct err *err)
 {
 	const Fairlead__V1__ExecutorSpec *e = s->executor;
-	struct selector *selector;
 
 	if (name_check(s->name, "name", err) != 0 || name_check(s->pool, "pool", err) != 0)
 		return -1;
-	if (strcmp(s->restart->policy, "never") != 0)
-		return err_field(err, ERR_INVALID, "restart.policy",
-		    "restart.policy: only never is supported by this version");
+	if (check_restart(s->restart, err) != 0 || check_disconnect(s->disconnect, err) != 0)
+		return -1;
+	if (e->restart || e->stop_on_host_after_ms)
+		return err_field(err, ERR_INVALID, e->restart ? "executor.restart" : "executor",
+		    "executor: restart and disconnect are said for the session, not here");
 	if (strcmp(e->driver, "process") != 0 && strcmp(e->driver, "fake") != 0)
 		return err_field(err, ERR_INVALID, "executor.driver",
 		    "executor.driver: \"%.40s\" is not supported by this version; allowed: "
@@ -197,12 +270,7 @@ check_rules(const Fairlead__V1__SessionSpec *s, struct arena *arena, struct err 
 	if (*e->working_dir && e->working_dir[0] != '/')
 		return err_field(err, ERR_INVALID, "executor.working_dir",
 		    "executor.working_dir: \"%.60s\" must begin with /", e->working_dir);
-	if (selector_parse(s->placement->selector, arena, &selector, err) != 0) {
-		struct err inner = *err;
-		return err_field(
-		    err, inner.kind, "placement.selector", "placement.selector: %s", inner.text);
-	}
-	if (check_command(e, err) != 0)
+	if (session_placement_check(s->placement, arena, err) != 0 || check_command(e, err) != 0)
 		return -1;
 	return check_env(e, arena, err);
 }
@@ -227,4 +295,50 @@ session_spec_check(Fairlead__V1__SessionSpec *spec, struct arena *arena, struct 
 		return err_field(err, ERR_LIMIT, "executor",
 		    "executor: the spec has %zu bytes; allowed: %d in all", size, BOUND_SPEC_BYTES);
 	return 0;
+}
+
+bool
+session_spec_replaces(const Fairlead__V1__SessionSpec *checked)
+{
+	const Fairlead__V1__DisconnectPolicy *d = checked->disconnect;
+
+	return d->replace_set_case == FAIRLEAD__V1__DISCONNECT_POLICY__REPLACE_SET__NOT_SET ||
+	       d->replace;
+}
+
+const char *
+session_spec_warning(const Fairlead__V1__SessionSpec *checked, struct arena *arena)
+{
+	const Fairlead__V1__DisconnectPolicy *d = checked->disconnect;
+	uint32_t grace_ms = checked->executor->stop_grace_ms;
+	bool said = d->stop_on_host_after_ms ||
+		    d->replace_set_case != FAIRLEAD__V1__DISCONNECT_POLICY__REPLACE_SET__NOT_SET;
+
+	/* Of what nobody chose nobody is warned: every session would be. */
+	if (!said || !session_spec_replaces(checked))
+		return NULL;
+	if (!d->stop_on_host_after_ms)
+		return "a host that is cut off runs an executor on while its replacement runs "
+		       "elsewhere; disconnect.stop_on_host_after ends it";
+	if ((uint64_t)d->stop_on_host_after_ms + grace_ms < d->lost_after_ms)
+		return NULL;
+	return arena_printf(arena,
+	    "an executor and its replacement may run at the same time: "
+	    "disconnect.stop_on_host_after (%u ms) + executor.stop_grace (%u ms) is not less "
+	    "than disconnect.lost_after (%u ms)",
+	    d->stop_on_host_after_ms, grace_ms, d->lost_after_ms);
+}
+
+Fairlead__V1__ExecutorSpec *
+session_spec_executor(const Fairlead__V1__SessionSpec *checked, struct arena *arena)
+{
+	Fairlead__V1__ExecutorSpec *e = arena_alloc(arena, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	*e = *checked->executor;
+	if (strcmp(checked->restart->policy, "never") != 0)
+		e->restart = checked->restart;
+	e->stop_on_host_after_ms = checked->disconnect->stop_on_host_after_ms;
+	return e;
 }
