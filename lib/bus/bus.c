@@ -45,10 +45,23 @@ bus_server_name(struct bus *b)
 	return b->ops->server_name(b);
 }
 
+void
+bus_connection_id(struct bus *b, char ret_server_id[BUS_SERVER_ID_BYTES], uint64_t *ret_client_id)
+{
+	b->ops->connection_id(b, ret_server_id, ret_client_id);
+}
+
 uint64_t
 bus_max_payload(struct bus *b)
 {
 	return b->ops->max_payload(b);
+}
+
+char *
+bus_refusal(struct bus *b, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	return b->ops->refusal ? b->ops->refusal(b, buffer, size) : buffer;
 }
 
 int
@@ -143,6 +156,18 @@ bus_unsubscribe(struct bus_sub *s)
 {
 	if (s)
 		s->bus->ops->unsubscribe(s);
+}
+
+int
+bus_sub_drain_take(struct bus_sub *s, int timeout_ms, struct err *err)
+{
+	int r;
+
+	if (!s)
+		return 0;
+	r = s->bus->ops->sub_drain(s, timeout_ms, err);
+	bus_unsubscribe(s);
+	return r;
 }
 
 uint64_t

@@ -37,6 +37,9 @@ struct bus_out {
 	size_t header_count;
 	const char *msg_id; /* Nats-Msg-Id; NULL: none */
 };
+/* A header of what is published to a stream: the stream takes it only while this is its last
+ * sequence, else ERR_CONFLICT.  A repeated Msg-Id is found before that is looked at. */
+#define BUS_HEADER_EXPECTED_LAST_SEQ "Nats-Expected-Last-Sequence"
 
 /* What arrived. */
 struct bus_msg;
@@ -51,6 +54,8 @@ uint64_t bus_msg_stream_seq(const struct bus_msg *m);
 uint64_t bus_msg_last_seq(const struct bus_msg *m);
 /* How often it was delivered (1 the first time); pulled messages only. */
 uint64_t bus_msg_delivered(const struct bus_msg *m);
+/* Real time when its stream stored it; 0 unless bus_stream_message read it. */
+int64_t bus_msg_stored_us(const struct bus_msg *m);
 /* A copy that outlives the handler; free it with bus_msg_free.  NULL: no memory. */
 struct bus_msg *bus_msg_copy(const struct bus_msg *m);
 void bus_msg_free(struct bus_msg *m);
@@ -99,7 +104,15 @@ int64_t bus_connected_since_us(struct bus *b);
 /* Round trip of the last ping in microseconds, and the url of the server; "" when unknown. */
 int64_t bus_rtt_us(struct bus *b);
 const char *bus_server_name(struct bus *b);
+#define BUS_SERVER_ID_BYTES 64
+/* How the server's own events name this connection: its id and the server's.  The id is 0 while
+ * nothing is connected. */
+void bus_connection_id(
+    struct bus *b, char ret_server_id[BUS_SERVER_ID_BYTES], uint64_t *ret_client_id);
 uint64_t bus_max_payload(struct bus *b);
+/* What the server last refused on this connection ("Permissions Violation for Publish to ..."), ""
+ * for nothing; after bus_flush it covers all that was sent before.  Returns buffer. */
+char *bus_refusal(struct bus *b, char *buffer, size_t size);
 MUST_USE int bus_flush(struct bus *b, int timeout_ms, struct err *err);
 
 /* 0 says that it was handed over, not that it arrived: while a lost connection is being restored,
@@ -121,6 +134,10 @@ MUST_USE int bus_subscribe(struct bus *b, const char *subject, const char *queue
     unsigned pending_max, bus_handler *handler, void *arg, struct bus_sub **ret, struct err *err);
 /* After it returns the handler does not run and will not run again. */
 void bus_unsubscribe(struct bus_sub *s);
+/* The same, but what the server had sent before is still handled: nothing that was asked is lost.
+ * Waits for that up to timeout_ms; ERR_TIMEOUT: the rest was dropped.  The subscription is gone
+ * either way.  Not from a handler. */
+int bus_sub_drain_take(struct bus_sub *s, int timeout_ms, struct err *err);
 DEFINE_CLEANUP(struct bus_sub *, bus_unsubscribe);
 uint64_t bus_sub_dropped(const struct bus_sub *s);
 
@@ -175,7 +192,19 @@ struct bus_stream_state {
 };
 MUST_USE int bus_stream_state(
     struct bus *b, const char *name, struct bus_stream_state *ret, struct err *err);
+/* The message at a sequence, as the stream's leader has it; the caller's.  ERR_NOT_FOUND: it was
+ * removed, or there is no such stream. */
+MUST_USE int bus_stream_message(
+    struct bus *b, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err);
 MUST_USE int bus_stream_delete(struct bus *b, const char *name, struct err *err);
+
+/* What a consumer has not acknowledged. */
+struct bus_consumer_state {
+	uint64_t waiting, unacked; /* not delivered yet; delivered and not acknowledged */
+	int64_t oldest_us; /* real time when the oldest of both was stored; 0: there is none */
+};
+MUST_USE int bus_consumer_state(struct bus *b, const char *stream, const char *durable,
+    struct bus_consumer_state *ret, struct err *err);
 
 /* Binds to an existing durable.  A binding is a name: it also finds the consumer that was made
  * anew. One thread at a time per pull; several pulls of one durable share its messages.

@@ -6,13 +6,11 @@
 #define BUS_INTERNAL_H
 
 #include "bus.h"
+#include "bus_bounds.h"
 
 #define BUS_SUBJECT_BYTES 256
 #define BUS_NAME_BYTES 128
 #define BUS_INBOX_PREFIX_BYTES 128
-#define BUS_PENDING_MAX_DEFAULT 512
-#define BUS_SUB_PENDING_DEFAULT 65536
-#define BUS_ACK_WAIT_MS 3000 /* MaxWait of an asynchronous publish */
 
 /* What exists: the fields of struct bus_stream in memory of its own. */
 struct bus_stream_view {
@@ -38,7 +36,9 @@ struct bus_ops {
 	int64_t (*connected_since_us)(struct bus *b);
 	int64_t (*rtt_us)(struct bus *b);
 	const char *(*server_name)(struct bus *b);
+	void (*connection_id)(struct bus *b, char *ret_server_id, uint64_t *ret_client_id);
 	uint64_t (*max_payload)(struct bus *b);
+	char *(*refusal)(struct bus *b, char *buffer, size_t size); /* NULL: it refuses nothing */
 	int (*flush)(struct bus *b, int timeout_ms, struct err *err);
 
 	int (*publish)(struct bus *b, const struct bus_out *out, struct err *err);
@@ -48,6 +48,8 @@ struct bus_ops {
 	    unsigned pending_max, bus_handler *handler, void *arg, struct bus_sub **ret,
 	    struct err *err);
 	void (*unsubscribe)(struct bus_sub *s);
+	/* Nothing new, and what was sent is handled before it returns; unsubscribe follows. */
+	int (*sub_drain)(struct bus_sub *s, int timeout_ms, struct err *err);
 	uint64_t (*sub_dropped)(const struct bus_sub *s);
 
 	int (*js_publish)(struct bus *b, const struct bus_out *out, int timeout_ms,
@@ -60,9 +62,13 @@ struct bus_ops {
 	/* ERR_CONFLICT when somebody else was first. */
 	int (*stream_create)(
 	    struct bus *b, const struct bus_stream *s, int replicas, struct err *err);
+	int (*stream_message)(
+	    struct bus *b, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err);
 	int (*stream_delete)(struct bus *b, const char *name, struct err *err);
 	int (*consumer_get)(struct bus *b, const char *stream, const char *durable,
 	    struct bus_consumer_view *ret, struct err *err);
+	int (*consumer_state)(struct bus *b, const char *stream, const char *durable,
+	    struct bus_consumer_state *ret, struct err *err);
 	int (*consumer_create)(struct bus *b, const struct bus_consumer *c, struct err *err);
 	int (*pull_bind)(struct bus *b, const char *stream, const char *durable,
 	    struct bus_pull **ret, struct err *err);
@@ -96,6 +102,7 @@ struct bus_msg {
 	size_t size;
 	const struct bus_header *headers;
 	size_t header_count;
+	int64_t stored_us;
 	void *native;
 };
 

@@ -172,6 +172,14 @@ bus_consumer_ensure(struct bus *b, const struct bus_consumer *c, struct err *err
 }
 
 int
+bus_consumer_state(struct bus *b, const char *stream, const char *durable,
+    struct bus_consumer_state *ret, struct err *err)
+{
+	assert(stream && durable);
+	return b->ops->consumer_state(b, stream, durable, ret, err);
+}
+
+int
 bus_stream_state(struct bus *b, const char *name, struct bus_stream_state *ret, struct err *err)
 {
 	struct bus_stream_view view;
@@ -180,6 +188,13 @@ bus_stream_state(struct bus *b, const char *name, struct bus_stream_state *ret, 
 		return -1;
 	*ret = view.state;
 	return 0;
+}
+
+int
+bus_stream_message(
+    struct bus *b, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err)
+{
+	return b->ops->stream_message(b, name, seq, ret, err);
 }
 
 int

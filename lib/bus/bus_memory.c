@@ -92,8 +92,8 @@ run_item(struct memory_item *item)
 	pthread_mutex_unlock(&s->running);
 }
 
-static bool
-deliver_one(struct memory_bus *b)
+bool
+memory_deliver_one(struct memory_bus *b)
 {
 	pthread_mutex_lock(&b->lock);
 	struct memory_item *item = take_item(b);
@@ -115,7 +115,7 @@ bus_memory_step(struct bus *base)
 	struct memory_bus *b = memory_bus_of(base);
 
 	assert(b->stepped);
-	return deliver_one(b);
+	return memory_deliver_one(b);
 }
 
 static void *
@@ -124,7 +124,7 @@ broker_main(void *arg)
 	struct memory_bus *b = arg;
 
 	for (;;) {
-		while (deliver_one(b))
+		while (memory_deliver_one(b))
 			;
 		pthread_mutex_lock(&b->lock);
 		while (!b->first && !b->closing)
@@ -233,7 +233,7 @@ wait_for_reply(struct memory_bus *b, struct waiter *w, int timeout_ms)
 			continue;
 		}
 		pthread_mutex_unlock(&b->lock);
-		bool delivered = deliver_one(b);
+		bool delivered = memory_deliver_one(b);
 		pthread_mutex_lock(&b->lock);
 		if (!delivered && b->stepped)
 			break;
@@ -375,6 +375,14 @@ server_name(struct bus *b)
 	return "memory";
 }
 
+static void
+connection_id(struct bus *b, char *ret_server_id, uint64_t *ret_client_id)
+{
+	(void)b;
+	ret_server_id[0] = 0;
+	*ret_client_id = 0;
+}
+
 static uint64_t
 max_payload(struct bus *b)
 {
@@ -427,7 +435,7 @@ memory_bus_free(struct bus *base)
 	if (b->started)
 		pthread_join(b->thread, NULL);
 	bus_memory_wipe(base);
-	while (deliver_one(b)) /* the acknowledgements that are left */
+	while (memory_deliver_one(b)) /* the acknowledgements that are left */
 		;
 	assert(!b->sub_count); /* unsubscribe first */
 	pthread_cond_destroy(&b->changed);
@@ -443,19 +451,23 @@ static const struct bus_ops memory_ops = {
     .connected_since_us = connected_since_us,
     .rtt_us = rtt_us,
     .server_name = server_name,
+    .connection_id = connection_id,
     .max_payload = max_payload,
     .flush = flush,
     .publish = publish,
     .request = request,
     .subscribe = memory_sub_new,
     .unsubscribe = memory_sub_free,
+    .sub_drain = memory_sub_drain,
     .sub_dropped = memory_sub_dropped,
     .js_publish = js_publish,
     .js_publish_async = js_publish_async,
     .stream_get = memory_stream_get,
     .stream_create = memory_stream_create,
+    .stream_message = memory_stream_message,
     .stream_delete = memory_stream_delete,
     .consumer_get = memory_consumer_get,
+    .consumer_state = memory_consumer_state,
     .consumer_create = memory_consumer_create,
     .pull_bind = memory_pull_bind,
     .pull_free = memory_pull_free,

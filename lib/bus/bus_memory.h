@@ -142,6 +142,9 @@ memory_bus_of(struct bus *b)
 int memory_sub_new(struct bus *base, const char *subject, const char *queue, unsigned pending_max,
     bus_handler *handler, void *arg, struct bus_sub **ret, struct err *err);
 void memory_sub_free(struct bus_sub *base);
+/* The oldest delivery there is; false: none. */
+bool memory_deliver_one(struct memory_bus *b);
+int memory_sub_drain(struct bus_sub *base, int timeout_ms, struct err *err);
 uint64_t memory_sub_dropped(const struct bus_sub *base);
 void memory_sub_unref(struct memory_sub *s);
 /* Queues msg (consumed) for everybody who listens; returns how many. */
@@ -170,6 +173,8 @@ int memory_stream_get(
     struct bus *base, const char *name, struct bus_stream_view *ret, struct err *err);
 int memory_stream_create(
     struct bus *base, const struct bus_stream *s, int replicas, struct err *err);
+int memory_stream_message(
+    struct bus *base, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err);
 int memory_stream_delete(struct bus *base, const char *name, struct err *err);
 
 /* bus_memory_consumer.c */
@@ -179,6 +184,8 @@ void memory_consumer_ack(struct memory_bus *b, const struct bus_msg *m);
 /* Without the lock: */
 int memory_consumer_get(struct bus *base, const char *stream, const char *durable,
     struct bus_consumer_view *ret, struct err *err);
+int memory_consumer_state(struct bus *base, const char *stream, const char *durable,
+    struct bus_consumer_state *ret, struct err *err);
 int memory_consumer_create(struct bus *base, const struct bus_consumer *c, struct err *err);
 int memory_pull_bind(struct bus *base, const char *stream, const char *durable,
     struct bus_pull **ret, struct err *err);

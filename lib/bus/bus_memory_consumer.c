@@ -238,22 +238,78 @@ memory_consumer_get(struct bus *base, const char *stream, const char *durable,
 	return c ? 0 : -1;
 }
 
+static bool
+waits(const struct memory_consumer *c, const struct memory_stored *m)
+{
+	const char *filter = c->view.config.filter;
+
+	return m && (!filter || bus_subject_match(filter, m->msg->subject));
+}
+
+/* The oldest message it still wants; NULL: none. */
+static const struct memory_stored *
+state_count(
+    struct memory_stream *s, const struct memory_consumer *c, struct bus_consumer_state *ret)
+{
+	const struct memory_stored *first = NULL;
+	const struct memory_unacked *u;
+
+	for (u = c->unacked; u; u = u->hh.next) {
+		const struct memory_stored *m = memory_stream_at(s, u->seq);
+
+		ret->unacked++;
+		if (m && (!first || m->seq < first->seq))
+			first = m;
+	}
+	for (uint64_t seq = c->next_seq; seq <= memory_stream_last_seq(s); seq++) {
+		const struct memory_stored *m = memory_stream_at(s, seq);
+
+		if (!waits(c, m))
+			continue;
+		ret->waiting++;
+		first = first ? first : m;
+	}
+	return first;
+}
+
+int
+memory_consumer_state(struct bus *base, const char *stream, const char *durable,
+    struct bus_consumer_state *ret, struct err *err)
+{
+	struct memory_bus *b = memory_bus_of(base);
+	struct memory_stream *s;
+
+	*ret = (struct bus_consumer_state){0};
+	pthread_mutex_lock(&b->lock);
+	struct memory_consumer *c = get(b, stream, durable, &s, err);
+	if (c) {
+		const struct memory_stored *first = state_count(s, c, ret);
+
+		if (first)
+			ret->oldest_us =
+			    clock_real_us(b->clock) - (memory_now_us(b) - first->at_us);
+	}
+	pthread_mutex_unlock(&b->lock);
+	return c ? 0 : -1;
+}
+
 int
 memory_consumer_create(struct bus *base, const struct bus_consumer *want, struct err *err)
 {
 	struct memory_bus *b = memory_bus_of(base);
 	struct memory_consumer *c = calloc(1, sizeof(*c));
+	size_t durable_bytes = strlen(want->durable) + 1;
+	size_t filter_bytes = want->filter ? strlen(want->filter) + 1 : 0;
 
-	assert(strlen(want->durable) < sizeof(c->durable));
-	assert(!want->filter || strlen(want->filter) < sizeof(c->view.filter));
+	assert(durable_bytes <= sizeof(c->durable) && filter_bytes <= sizeof(c->view.filter));
 	if (!c)
 		return err_set(err, ERR_INTERNAL, "no memory");
-	strcpy(c->durable, want->durable);
+	memcpy(c->durable, want->durable, durable_bytes);
 	c->view.config = *want;
 	c->view.config.stream = c->view.config.durable = NULL;
 	c->view.explicit_ack = true;
 	if (want->filter)
-		c->view.config.filter = strcpy(c->view.filter, want->filter);
+		c->view.config.filter = memcpy(c->view.filter, want->filter, filter_bytes);
 	if (!want->ack_wait_s)
 		c->view.config.ack_wait_s = ACK_WAIT_S;
 	if (!want->max_ack_pending)

@@ -100,11 +100,9 @@ memory_stream_expire(struct memory_bus *b, struct memory_stream *s)
 	while (age > 0 && (m = oldest(s)) && now - m->at_us > age)
 		memory_stream_remove(s, m);
 	int64_t window = s->view.config.duplicate_window_s * SECOND_US;
-	struct memory_seen *seen, *next;
-	HASH_ITER(hh, s->seen, seen, next)
-	{
-		if (now - seen->at_us <= window)
-			break; /* in order of arrival */
+	struct memory_seen *seen;
+	// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see HASH_DEL move the head
+	while ((seen = s->seen) && now - seen->at_us > window) { /* in order of arrival */
 		HASH_DEL(s->seen, seen);
 		free(seen);
 	}
@@ -138,14 +136,15 @@ static struct memory_subject *
 get_subject(struct memory_stream *s, const char *name)
 {
 	struct memory_subject *subject;
+	size_t bytes = strlen(name) + 1;
 
 	HASH_FIND_STR(s->subjects, name, subject);
 	if (subject)
 		return subject;
-	subject = calloc(1, sizeof(*subject) + strlen(name) + 1);
+	subject = calloc(1, sizeof(*subject) + bytes);
 	if (!subject)
 		return NULL;
-	strcpy(subject->subject, name);
+	memcpy(subject->subject, name, bytes);
 	HASH_ADD_STR(s->subjects, subject, subject);
 	return subject;
 }
@@ -211,14 +210,29 @@ republish(
 static void
 remember(struct memory_bus *b, struct memory_stream *s, const char *msg_id, uint64_t seq)
 {
-	struct memory_seen *seen = calloc(1, sizeof(*seen) + strlen(msg_id) + 1);
+	size_t bytes = strlen(msg_id) + 1;
+	struct memory_seen *seen = calloc(1, sizeof(*seen) + bytes);
 
 	if (!seen)
 		return;
-	strcpy(seen->msg_id, msg_id);
+	memcpy(seen->msg_id, msg_id, bytes);
 	seen->seq = seq;
 	seen->at_us = memory_now_us(b);
 	HASH_ADD_STR(s->seen, msg_id, seen);
+}
+
+/* "Only while the last sequence is this one", if the message says so. */
+static int
+check_expected(const struct memory_stream *s, const struct bus_msg *msg, struct err *err)
+{
+	const char *expected = bus_msg_header(msg, BUS_HEADER_EXPECTED_LAST_SEQ);
+	uint64_t last = memory_stream_last_seq(s);
+
+	if (!expected || strtoull(expected, NULL, 10) == last)
+		return 0;
+	return err_set(err, ERR_CONFLICT,
+	    "stream %s: its last sequence is %" PRIu64 ", expected %s", s->view.name, last,
+	    expected);
 }
 
 int
@@ -240,6 +254,8 @@ memory_stream_store(struct memory_bus *b, struct memory_stream *s, const struct 
 		*ret_ack = (struct bus_ack){.stream_seq = seen->seq, .duplicate = true};
 		return 0;
 	}
+	if (check_expected(s, msg, err) != 0)
+		return -1;
 	struct memory_stored *m =
 	    append_take(b, s, bus_msg_flat(&b->base, msg, NULL, &id, msg_id ? 1 : 0), &previous);
 	if (!m)
@@ -288,9 +304,10 @@ free_stream(struct memory_bus *b, struct memory_stream *s)
 
 	while ((m = oldest(s)))
 		memory_stream_remove(s, m);
-	HASH_ITER(hh, s->seen, seen, next)
-	{
-		HASH_DEL(s->seen, seen);
+	seen = s->seen;
+	HASH_CLEAR(hh, s->seen); /* the list of the entries outlives the table */
+	for (; seen; seen = next) {
+		next = seen->hh.next;
 		free(seen);
 	}
 	memory_consumer_free_all(s);
@@ -378,6 +395,20 @@ overlap(const char *a, const char *b)
 }
 
 static int
+check_subjects(const struct memory_stream *s, const struct bus_stream *want, struct err *err)
+{
+	for (size_t i = 0; i < s->view.subject_count; i++) {
+		for (size_t k = 0; k < COUNT_OF(want->subjects) && want->subjects[k]; k++) {
+			if (overlap(s->view.subjects[i], want->subjects[k]))
+				return err_set(err, ERR_CONFLICT,
+				    "subject %s of stream %s belongs to stream %s",
+				    want->subjects[k], want->name, s->view.name);
+		}
+	}
+	return 0;
+}
+
+static int
 check_overlap(struct memory_bus *b, const struct bus_stream *want, struct err *err)
 {
 	struct memory_stream *s, *next;
@@ -386,14 +417,8 @@ check_overlap(struct memory_bus *b, const struct bus_stream *want, struct err *e
 	{
 		if (strcmp(s->view.name, want->name) == 0)
 			return err_set(err, ERR_CONFLICT, "stream %s exists", want->name);
-		for (size_t i = 0; i < s->view.subject_count; i++) {
-			for (size_t k = 0; k < COUNT_OF(want->subjects) && want->subjects[k]; k++) {
-				if (overlap(s->view.subjects[i], want->subjects[k]))
-					return err_set(err, ERR_CONFLICT,
-					    "subject %s of stream %s belongs to stream %s",
-					    want->subjects[k], want->name, s->view.name);
-			}
-		}
+		if (check_subjects(s, want, err))
+			return -1;
 	}
 	return 0;
 }
@@ -424,6 +449,32 @@ memory_stream_create(struct bus *base, const struct bus_stream *want, int replic
 	if (rc)
 		free(s);
 	return rc;
+}
+
+int
+memory_stream_message(
+    struct bus *base, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err)
+{
+	struct memory_bus *b = memory_bus_of(base);
+	struct memory_stored *m = NULL;
+	struct bus_msg *copy = NULL;
+
+	pthread_mutex_lock(&b->lock);
+	struct memory_stream *s = memory_stream_find(b, name, err);
+	if (s) {
+		memory_stream_expire(b, s);
+		m = memory_stream_at(s, seq);
+		copy = m ? bus_msg_copy(m->msg) : NULL;
+		if (copy)
+			copy->stored_us = clock_real_us(b->clock) - (memory_now_us(b) - m->at_us);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (s && !m)
+		err_set(err, ERR_NOT_FOUND, "stream %s has no message %" PRIu64, name, seq);
+	else if (m && !copy)
+		err_set(err, ERR_INTERNAL, "no memory");
+	*ret = copy;
+	return copy ? 0 : -1;
 }
 
 int

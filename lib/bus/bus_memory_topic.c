@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bus_memory.h"
+#include "clock.h"
 
 /* ---- delivering ---- */
 
@@ -117,15 +118,16 @@ get_topic(struct memory_bus *b, const char *subject)
 {
 	bool wildcard = strchr(subject, '*') || strchr(subject, '>');
 	struct memory_topic **table = wildcard ? &b->patterns : &b->literals;
+	size_t bytes = strlen(subject) + 1;
 	struct memory_topic *t;
 
 	HASH_FIND_STR(*table, subject, t);
 	if (t)
 		return t;
-	t = calloc(1, sizeof(*t) + strlen(subject) + 1);
+	t = calloc(1, sizeof(*t) + bytes);
 	if (!t)
 		return NULL;
-	strcpy(t->subject, subject);
+	memcpy(t->subject, subject, bytes);
 	t->wildcard = wildcard;
 	HASH_ADD_STR(*table, subject, t);
 	return t;
@@ -134,8 +136,10 @@ get_topic(struct memory_bus *b, const char *subject)
 static void
 leave_topic(struct memory_bus *b, struct memory_sub *s)
 {
-	struct memory_topic *t = s->topic;
+	struct memory_topic *t = TAKE(s->topic);
 
+	if (!t)
+		return; /* drained */
 	if (s->prev)
 		s->prev->next = s->next;
 	else
@@ -236,6 +240,30 @@ memory_sub_free(struct bus_sub *base)
 	pthread_mutex_lock(&b->lock);
 	memory_sub_unref(s);
 	pthread_mutex_unlock(&b->lock);
+}
+
+int
+memory_sub_drain(struct bus_sub *base, int timeout_ms, struct err *err)
+{
+	struct memory_sub *s = (struct memory_sub *)base;
+	struct memory_bus *b = memory_bus_of(base->bus);
+	int64_t end_us = clock_mono_us(clock_system()) + timeout_ms * MS_US;
+	bool all;
+
+	pthread_mutex_lock(&b->lock);
+	leave_topic(b, s);
+	while (s->pending > 0 && clock_mono_us(clock_system()) < end_us) {
+		if (!b->stepped) {
+			memory_wait(b);
+			continue;
+		}
+		pthread_mutex_unlock(&b->lock);
+		(void)memory_deliver_one(b);
+		pthread_mutex_lock(&b->lock);
+	}
+	all = s->pending == 0;
+	pthread_mutex_unlock(&b->lock);
+	return all ? 0 : err_set(err, ERR_TIMEOUT, "not all was handled in %d ms", timeout_ms);
 }
 
 uint64_t

@@ -74,6 +74,12 @@ bus_msg_delivered(const struct bus_msg *m)
 	return 0;
 }
 
+int64_t
+bus_msg_stored_us(const struct bus_msg *m)
+{
+	return m->stored_us;
+}
+
 struct bus_msg *
 bus_msg_copy(const struct bus_msg *m)
 {
@@ -149,6 +155,7 @@ bus_msg_flat(struct bus *b, const struct bus_msg *from, const char *reply,
 		m->reply = put_text(&at, reply);
 	m->data = at; /* followed by a NUL, for those who print it */
 	m->size = from->size;
+	m->stored_us = from->stored_us;
 	if (from->size)
 		memcpy(at, from->data, from->size);
 	return m;

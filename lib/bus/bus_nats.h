@@ -14,10 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "bus_bounds.h"
 #include "bus_internal.h"
 #include "err.h"
 
-#define NATS_API_TIMEOUT_MS 5000
 #define NATS_SERVERS_MAX 32
 #define NATS_TEXT_BYTES 256
 
@@ -44,6 +44,7 @@ struct nats_sub {
 	atomic_int refs;
 	pthread_mutex_t running; /* recursive: held while the handler runs */
 	bool dead;               /* under running */
+	bool draining;           /* under subs_lock: not for another connection any more */
 	natsSubscription *native;
 	struct nats_conn *conn;  /* where native lives; compared only, never followed */
 	uint64_t dropped_before; /* by native subscriptions that are gone */
@@ -58,6 +59,18 @@ struct nats_pending {
 	int prev, next;      /* slots in flight, oldest first; or the free list */
 };
 
+/* Messages that nobody needs any more.  libnats wakes a thread of its own for each message that is
+ * destroyed: an idle agent would be woken twice per heartbeat for it.  They are destroyed together,
+ * when there are many or large ones. */
+#define NATS_PILE_MAX 64
+#define NATS_PILE_BYTES_MAX (32 * 1024)
+struct nats_pile {
+	pthread_mutex_t lock;
+	natsMsg *msgs[NATS_PILE_MAX];
+	unsigned n;
+	size_t bytes;
+};
+
 struct nats_server_name {
 	struct nats_server_name *next;
 	char name[];
@@ -67,6 +80,7 @@ struct nats_bus {
 	struct bus base;
 	natsOptions *options;
 	unsigned configured_servers;
+	bool lazy_flush;
 	void (*on_state)(void *arg, enum bus_state state, const char *why);
 	void *on_state_arg;
 
@@ -85,7 +99,9 @@ struct nats_bus {
 	char why[NATS_TEXT_BYTES]; /* the last reason for not being connected */
 	struct nats_server_name *names;
 	const char *server_name;
-	unsigned conns; /* not destroyed yet */
+	char server_id[BUS_SERVER_ID_BYTES];
+	uint64_t client_id; /* 0: unknown */
+	unsigned conns;     /* not destroyed yet */
 
 	pthread_mutex_t notify_lock; /* one on_state at a time */
 
@@ -98,6 +114,8 @@ struct nats_bus {
 	int pending_free, pending_first, pending_last;
 	struct bus_sub *ack_sub;
 	char ack_inbox[BUS_SUBJECT_BYTES];
+
+	struct nats_pile pile;
 
 	pthread_t keeper;
 };
@@ -133,6 +151,7 @@ int64_t nats_keeper_reconnect_delay(natsConnection *nc, int attempts, void *clos
 int nats_sub_new(struct bus *base, const char *subject, const char *queue, unsigned pending_max,
     bus_handler *handler, void *arg, struct bus_sub **ret, struct err *err);
 void nats_sub_free(struct bus_sub *base);
+int nats_sub_drain(struct bus_sub *base, int timeout_ms, struct err *err);
 uint64_t nats_sub_dropped(const struct bus_sub *base);
 /* Subscribes everything on c that is not there yet. */
 int nats_sub_restore(struct nats_bus *b, struct nats_conn *c, struct err *err);
@@ -142,6 +161,9 @@ struct bus_msg nats_msg_view(struct bus *b, natsMsg *native);
 const char *nats_msg_header(const struct bus_msg *m, const char *name);
 struct bus_msg *nats_msg_copy(const struct bus_msg *m);
 void nats_msg_free(struct bus_msg *m);
+/* Instead of natsMsg_Destroy. */
+void nats_msg_drop(struct nats_bus *b, natsMsg *native);
+void nats_msg_drop_all(struct nats_bus *b);
 /* A message that owns native.  NULL: no memory, then the caller still owns it. */
 struct bus_msg *nats_msg_own(struct bus *b, natsMsg *native);
 int nats_msg_make(const struct bus_out *out, const char *reply, natsMsg **ret, struct err *err);
@@ -170,9 +192,13 @@ int nats_js_stream_get(
     struct bus *base, const char *name, struct bus_stream_view *ret, struct err *err);
 int nats_js_stream_create(
     struct bus *base, const struct bus_stream *s, int replicas, struct err *err);
+int nats_js_stream_message(
+    struct bus *base, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err);
 int nats_js_stream_delete(struct bus *base, const char *name, struct err *err);
 int nats_js_consumer_get(struct bus *base, const char *stream, const char *durable,
     struct bus_consumer_view *ret, struct err *err);
+int nats_js_consumer_state(struct bus *base, const char *stream, const char *durable,
+    struct bus_consumer_state *ret, struct err *err);
 int nats_js_consumer_create(struct bus *base, const struct bus_consumer *c, struct err *err);
 
 /* bus_nats_pull.c */

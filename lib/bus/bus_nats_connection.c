@@ -7,15 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "bus_bounds.h"
 #include "bus_nats.h"
 #include "clock.h"
 
 #define RECONNECT_BUFFER_BYTES (64 * 1024) /* libnats' own default is 8 MiB per connection */
-#define CONNECT_TIMEOUT_MS 2000
-#define PING_INTERVAL_MS 20000
-#define PINGS_OUT_MAX 2
-#define WRITE_DEADLINE_MS 10000
-#define DELIVERY_THREADS 4 /* of the process, not one per subscription */
+#define DELIVERY_THREADS 4                 /* of the process, not one per subscription */
 #define CLOSE_FLUSH_MS 500
 #define CLOSE_WAIT_MS 10000
 
@@ -234,6 +231,7 @@ init_locks(struct nats_bus *b)
 	pthread_mutex_init(&b->notify_lock, NULL);
 	pthread_mutex_init(&b->subs_lock, NULL);
 	pthread_mutex_init(&b->pending_lock, NULL);
+	pthread_mutex_init(&b->pile.lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&b->changed, &monotonic);
@@ -249,6 +247,7 @@ destroy(struct nats_bus *b)
 		free(b->names);
 		b->names = next;
 	}
+	nats_msg_drop_all(b);
 	natsOptions_Destroy(b->options);
 	free(b->pending);
 	pthread_cond_destroy(&b->changed);
@@ -256,6 +255,7 @@ destroy(struct nats_bus *b)
 	pthread_mutex_destroy(&b->notify_lock);
 	pthread_mutex_destroy(&b->subs_lock);
 	pthread_mutex_destroy(&b->pending_lock);
+	pthread_mutex_destroy(&b->pile.lock);
 	free(b);
 }
 
@@ -271,19 +271,21 @@ bus_nats_new(const struct bus_options *options, struct bus **ret, struct err *er
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const char *prefix = options->inbox_prefix ? options->inbox_prefix : "_INBOX";
+	size_t prefix_bytes = strlen(prefix) + 1;
 
 	pthread_once(&once, init_library);
 	if (!options->servers || !options->servers[0])
 		return err_field(err, ERR_INVALID, "servers", "no NATS server is named");
-	if (strlen(prefix) >= BUS_INBOX_PREFIX_BYTES || !bus_subject_valid(prefix, false))
+	if (prefix_bytes > BUS_INBOX_PREFIX_BYTES || !bus_subject_valid(prefix, false))
 		return err_field(err, ERR_INVALID, "inbox_prefix", "not a subject: '%s'", prefix);
 	struct nats_bus *b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_set(err, ERR_INTERNAL, "no memory");
 	b->base.ops = &bus_nats_ops;
-	strcpy(b->base.inbox_prefix, prefix);
+	memcpy(b->base.inbox_prefix, prefix, prefix_bytes);
 	b->on_state = options->on_state;
 	b->on_state_arg = options->arg;
+	b->lazy_flush = options->lazy_flush;
 	b->server_name = "";
 	b->state = BUS_CONNECTING;
 	b->connect_wanted = true;
@@ -417,6 +419,17 @@ server_name(struct bus *base)
 	return name;
 }
 
+static void
+connection_id(struct bus *base, char *ret_server_id, uint64_t *ret_client_id)
+{
+	struct nats_bus *b = nats_bus_of(base);
+
+	pthread_mutex_lock(&b->lock);
+	memcpy(ret_server_id, b->server_id, sizeof(b->server_id));
+	*ret_client_id = b->since_us ? b->client_id : 0;
+	pthread_mutex_unlock(&b->lock);
+}
+
 static uint64_t
 max_payload(struct bus *base)
 {
@@ -427,6 +440,20 @@ max_payload(struct bus *base)
 	return c ? (uint64_t)natsConnection_GetMaxPayload(c->nc) : 0;
 }
 
+/* The reading thread notes a refusal before it reads what follows, so before the answer to a flush.
+ */
+static char *
+refusal(struct bus *base, char *buffer, size_t size)
+{
+	struct err ignored;
+	CLEANUP(nats_bus_release)
+	struct nats_conn *c = nats_bus_acquire(nats_bus_of(base), &ignored);
+
+	if (!c || natsConnection_ReadLastError(c->nc, buffer, size) == NATS_OK)
+		buffer[0] = '\0';
+	return buffer;
+}
+
 const struct bus_ops bus_nats_ops = {
     .free = nats_bus_free,
     .wait_connected = wait_connected,
@@ -434,19 +461,24 @@ const struct bus_ops bus_nats_ops = {
     .connected_since_us = connected_since_us,
     .rtt_us = rtt_us,
     .server_name = server_name,
+    .connection_id = connection_id,
     .max_payload = max_payload,
+    .refusal = refusal,
     .flush = nats_core_flush,
     .publish = nats_core_publish,
     .request = nats_core_request,
     .subscribe = nats_sub_new,
     .unsubscribe = nats_sub_free,
+    .sub_drain = nats_sub_drain,
     .sub_dropped = nats_sub_dropped,
     .js_publish = nats_publish_sync,
     .js_publish_async = nats_publish_async,
     .stream_get = nats_js_stream_get,
     .stream_create = nats_js_stream_create,
+    .stream_message = nats_js_stream_message,
     .stream_delete = nats_js_stream_delete,
     .consumer_get = nats_js_consumer_get,
+    .consumer_state = nats_js_consumer_state,
     .consumer_create = nats_js_consumer_create,
     .pull_bind = nats_pull_bind,
     .pull_free = nats_pull_free,

@@ -33,7 +33,7 @@ nats_core_publish(struct bus *base, const struct bus_out *out, struct err *err)
 		if (nats_msg_make(out, out->reply, &m, err))
 			return -1;
 		s = natsConnection_PublishMsg(c->nc, m);
-		natsMsg_Destroy(m);
+		nats_msg_drop(c->bus, m);
 	}
 	return s == NATS_OK ? 0 : nats_bus_error(err, s, "publish to", out->subject);
 }
@@ -49,7 +49,7 @@ nats_core_request(struct bus *base, const struct bus_out *out, int timeout_ms,
 		return -1;
 	bool sent = natsConnection_Status(c->nc) == NATS_CONN_STATUS_CONNECTED;
 	natsStatus s = natsConnection_RequestMsg(&reply, c->nc, m, timeout_ms);
-	natsMsg_Destroy(m);
+	nats_msg_drop(c->bus, m);
 	if (sent && (s == NATS_CONNECTION_DISCONNECTED || s == NATS_CONNECTION_CLOSED))
 		return err_set(err, ERR_TIMEOUT,
 		    "request to %s: the connection was lost, the outcome is unknown", out->subject);

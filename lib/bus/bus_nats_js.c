@@ -207,6 +207,39 @@ nats_js_stream_create(struct bus *base, const struct bus_stream *s, int replicas
 	return alone ? create_with(b, s, 1, &code, err) : -1;
 }
 
+/* By the library: the answer carries headers and body in base64. */
+int
+nats_js_stream_message(
+    struct bus *base, const char *name, uint64_t seq, struct bus_msg **ret, struct err *err)
+{
+	struct nats_bus *b = nats_bus_of(base);
+	CLEANUP(nats_bus_release) struct nats_conn *c = nats_bus_acquire(b, err);
+	jsOptions options;
+	jsCtx *js = NULL;
+	natsMsg *native = NULL;
+	jsErrCode code = JSNotEnabledErr; /* the call sets it */
+
+	if (!c)
+		return -1;
+	jsOptions_Init(&options);
+	options.Wait = NATS_API_TIMEOUT_MS;
+	natsStatus s = natsConnection_JetStream(&js, c->nc, &options);
+	if (s == NATS_OK)
+		s = js_GetMsg(&native, js, name, seq, NULL, &code);
+	jsCtx_Destroy(js);
+	if (s == NATS_NOT_FOUND || code == JSStreamNotFoundErr)
+		return err_set(err, ERR_NOT_FOUND, "stream %s has no message %" PRIu64, name, seq);
+	if (s != NATS_OK)
+		return nats_bus_error(err, s, "get a message of", name);
+	*ret = nats_msg_own(base, native);
+	if (*ret) {
+		(*ret)->stored_us = natsMsg_GetTime(native) / 1000;
+		return 0;
+	}
+	natsMsg_Destroy(native);
+	return err_set(err, ERR_INTERNAL, "no memory");
+}
+
 int
 nats_js_stream_delete(struct bus *base, const char *name, struct err *err)
 {
@@ -239,6 +272,44 @@ nats_js_consumer_get(struct bus *base, const char *stream, const char *durable,
 	ret->config.max_ack_pending = number(config, "max_ack_pending");
 	ret->config.max_deliver = number(config, "max_deliver");
 	return 0;
+}
+
+/* When the first message from seq on was stored; it may be gone by now, as may all after it. */
+static int
+stored_us(struct nats_bus *b, const char *stream, int64_t seq, int64_t *ret, struct err *err)
+{
+	CLEANUP(json_free) json_t *reply = NULL;
+	CLEANUP(json_free)
+	json_t *request = json_pack("{s:I,s:s}", "seq", (json_int_t)seq, "next_by_subj", ">");
+	char subject[BUS_SUBJECT_BYTES];
+
+	*ret = 0;
+	if (!request)
+		return err_set(err, ERR_INTERNAL, "no memory");
+	snprintf(subject, sizeof(subject), "$JS.API.STREAM.MSG.GET.%s", stream);
+	if (nats_api_call(b, subject, request, &reply, NULL, err))
+		return err->kind == ERR_NOT_FOUND ? 0 : -1;
+	*ret =
+	    time_us(json_string_value(json_object_get(json_object_get(reply, "message"), "time")));
+	return 0;
+}
+
+int
+nats_js_consumer_state(struct bus *base, const char *stream, const char *durable,
+    struct bus_consumer_state *ret, struct err *err)
+{
+	CLEANUP(json_free) json_t *reply = NULL;
+	char subject[BUS_SUBJECT_BYTES];
+
+	snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.INFO.%s.%s", stream, durable);
+	if (nats_api_call(nats_bus_of(base), subject, NULL, &reply, NULL, err))
+		return -1;
+	*ret = (struct bus_consumer_state){.waiting = (uint64_t)number(reply, "num_pending"),
+	    .unacked = (uint64_t)number(reply, "num_ack_pending")};
+	if (ret->waiting + ret->unacked == 0)
+		return 0;
+	return stored_us(nats_bus_of(base), stream,
+	    number(json_object_get(reply, "ack_floor"), "stream_seq") + 1, &ret->oldest_us, err);
 }
 
 int

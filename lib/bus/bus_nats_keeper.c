@@ -5,12 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "bus_bounds.h"
 #include "bus_nats.h"
 #include "clock.h"
 #include "log.h"
 
-#define BACKOFF_MIN_MS 500
-#define BACKOFF_MAX_MS 20000
 #define STABLE_US (60 * SECOND_US)
 #define PING_EVERY_US (20 * SECOND_US)
 #define PING_TIMEOUT_MS 1000
@@ -50,6 +49,11 @@ note_server(struct nats_bus *b, natsConnection *nc)
 {
 	char url[NATS_TEXT_BYTES] = "";
 
+	b->client_id = 0;
+	if (natsConnection_GetConnectedServerId(nc, b->server_id, sizeof(b->server_id)) !=
+		NATS_OK ||
+	    natsConnection_GetClientID(nc, &b->client_id) != NATS_OK)
+		b->server_id[0] = 0;
 	if (natsConnection_GetConnectedUrl(nc, url, sizeof(url)) != NATS_OK)
 		return;
 	for (struct nats_server_name *n = b->names; n; n = n->next) {
@@ -58,10 +62,11 @@ note_server(struct nats_bus *b, natsConnection *nc)
 			return;
 		}
 	}
-	struct nats_server_name *n = malloc(sizeof(*n) + strlen(url) + 1);
+	size_t bytes = strlen(url) + 1;
+	struct nats_server_name *n = malloc(sizeof(*n) + bytes);
 	if (!n)
 		return;
-	strcpy(n->name, url);
+	memcpy(n->name, url, bytes);
 	n->next = b->names;
 	b->names = n;
 	b->server_name = n->name;

@@ -61,10 +61,51 @@ nats_msg_own(struct bus *b, natsMsg *native)
 	return m;
 }
 
+/* Empties the pile into an array of the caller's; under its lock. */
+static unsigned
+pile_take(struct nats_pile *p, natsMsg *msgs[NATS_PILE_MAX])
+{
+	unsigned n = p->n;
+
+	memcpy(msgs, p->msgs, n * sizeof(*msgs));
+	p->n = 0;
+	p->bytes = 0;
+	return n;
+}
+
+void
+nats_msg_drop_all(struct nats_bus *b)
+{
+	natsMsg *msgs[NATS_PILE_MAX];
+
+	pthread_mutex_lock(&b->pile.lock);
+	unsigned n = pile_take(&b->pile, msgs);
+	pthread_mutex_unlock(&b->pile.lock);
+	for (unsigned i = 0; i < n; i++)
+		natsMsg_Destroy(msgs[i]);
+}
+
+void
+nats_msg_drop(struct nats_bus *b, natsMsg *native)
+{
+	struct nats_pile *p = &b->pile;
+	natsMsg *msgs[NATS_PILE_MAX];
+	unsigned n = 0;
+
+	pthread_mutex_lock(&p->lock);
+	p->msgs[p->n++] = native;
+	p->bytes += (size_t)natsMsg_GetDataLength(native);
+	if (p->n == NATS_PILE_MAX || p->bytes > NATS_PILE_BYTES_MAX)
+		n = pile_take(p, msgs);
+	pthread_mutex_unlock(&p->lock);
+	for (unsigned i = 0; i < n; i++)
+		natsMsg_Destroy(msgs[i]);
+}
+
 void
 nats_msg_free(struct bus_msg *m)
 {
-	natsMsg_Destroy(m->native);
+	nats_msg_drop(nats_bus_of(m->bus), m->native);
 	free(m);
 }
 
@@ -91,5 +132,5 @@ nats_msg_status(const struct bus_msg *m)
 {
 	const char *text = m->size ? NULL : bus_msg_header(m, "Status");
 
-	return text ? atoi(text) : 0;
+	return text ? (int)strtol(text, NULL, 10) : 0;
 }

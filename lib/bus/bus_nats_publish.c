@@ -1,6 +1,7 @@
 /* JetStream publishes.  The asynchronous ones are a table of slots and one inbox for all answers:
  * a slot is taken exactly once, by the answer, by its deadline, or by the end of the bus, and
  * whoever takes it calls the handler. */
+#include <assert.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -85,16 +86,34 @@ parse_ack(const struct bus_msg *m, const char *subject, struct bus_ack *ret, str
 	return rc;
 }
 
+/* <slot>-<generation>, both hexadecimal, as publish wrote it. */
+static bool
+parse_token(const char *text, unsigned slots, uint32_t *ret_slot, uint32_t *ret_generation)
+{
+	char *end;
+	unsigned long slot = strtoul(text, &end, 16);
+
+	if (end == text || *end != '-' || slot >= slots)
+		return false;
+	text = end + 1;
+	unsigned long generation = strtoul(text, &end, 16);
+	if (end == text || *end || generation > UINT32_MAX)
+		return false;
+	*ret_slot = (uint32_t)slot;
+	*ret_generation = (uint32_t)generation;
+	return true;
+}
+
 static void
 on_ack(void *arg, const struct bus_msg *m)
 {
 	struct nats_bus *b = arg;
 	const char *token = strrchr(m->subject, '.');
 	struct bus_ack ack = {0};
-	unsigned slot, generation;
+	uint32_t slot, generation;
 	struct err err;
 
-	if (!token || sscanf(token + 1, "%x-%x", &slot, &generation) != 2 || slot >= b->pending_max)
+	if (!token || !parse_token(token + 1, b->pending_max, &slot, &generation))
 		return;
 	pthread_mutex_lock(&b->pending_lock);
 	struct nats_pending p = slot_finish(b, (int)slot, generation);
@@ -122,6 +141,7 @@ nats_publish_expire(struct nats_bus *b, int64_t now_us)
 		}
 		struct nats_pending p = slot_finish(b, slot, b->pending[slot].generation);
 		pthread_mutex_unlock(&b->pending_lock);
+		assert(p.handler); /* what is in the list waits */
 		err_set(&err, ERR_TIMEOUT,
 		    "no stream acknowledged within %d ms, the outcome is unknown", BUS_ACK_WAIT_MS);
 		p.handler(p.arg, NULL, &err);

@@ -17,6 +17,7 @@
 #define CHUNK_MS 100 /* how long a closing bus or a lost connection may go unnoticed */
 #define NO_WAIT_ANSWER_MS 2000
 #define REST_ANSWER_MS 200
+#define FLUSH_MS 100
 #define EXPIRE_EARLY_MS 10 /* the server lets go before the client stops listening */
 
 struct nats_pull {
@@ -94,6 +95,10 @@ ask(struct nats_pull *p, size_t batch, bool no_wait, int64_t expires_ms, struct 
 	snprintf(reply, sizeof(reply), "%s.%u", p->inbox, ++p->requests);
 	natsStatus s =
 	    natsConnection_PublishRequest(p->conn->nc, p->request_subject, reply, body, n);
+	/* Somebody waits for the answer: not for the flusher thread's millisecond as well.  Without
+	 * a pong the request is on its way all the same. */
+	if (s == NATS_OK && nats_bus_of(p->base.bus)->lazy_flush)
+		(void)natsConnection_FlushTimeout(p->conn->nc, FLUSH_MS);
 	return s == NATS_OK ? 0 : nats_bus_error(err, s, "pull from", p->stream);
 }
 

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus_bounds.h"
 #include "bus_nats.h"
-
-#define PENDING_BYTES_MAX (64 * 1024 * 1024)
 
 static void
 unref(struct nats_sub *s)
@@ -33,6 +32,9 @@ on_message(natsConnection *nc, natsSubscription *native, natsMsg *msg, void *clo
 
 		s->handler(s->arg, &view);
 	}
+	/* Of a dead one the bus may be gone too. */
+	if (!s->dead)
+		nats_msg_drop(nats_bus_of(s->base.bus), TAKE(msg));
 	pthread_mutex_unlock(&s->running);
 	natsMsg_Destroy(msg);
 }
@@ -168,7 +170,7 @@ nats_sub_restore(struct nats_bus *b, struct nats_conn *c, struct err *err)
 
 	pthread_mutex_lock(&b->subs_lock);
 	for (struct nats_sub *s = b->subs; s && !rc; s = s->next) {
-		if (s->native && s->conn == c)
+		if (s->draining || (s->native && s->conn == c))
 			continue;
 		detach(s);
 		rc = attach(s, c, err);
@@ -191,6 +193,30 @@ nats_sub_free(struct bus_sub *base)
 	s->dead = true;
 	pthread_mutex_unlock(&s->running);
 	unref(s);
+}
+
+/* Nobody else ends this subscription, so it is there without the lock while libnats waits; a lost
+ * connection ends the wait, and what it had not delivered is asked again elsewhere. */
+int
+nats_sub_drain(struct bus_sub *base, int timeout_ms, struct err *err)
+{
+	struct nats_sub *s = (struct nats_sub *)base;
+	struct nats_bus *b = nats_bus_of(base->bus);
+	natsStatus status = NATS_OK;
+	natsSubscription *native;
+
+	pthread_mutex_lock(&b->subs_lock);
+	s->draining = true;
+	native = s->native;
+	if (native)
+		status = natsSubscription_DrainTimeout(native, timeout_ms);
+	pthread_mutex_unlock(&b->subs_lock);
+	if (native && status == NATS_OK)
+		status = natsSubscription_WaitForDrainCompletion(native, timeout_ms);
+	if (status == NATS_OK || status == NATS_INVALID_SUBSCRIPTION ||
+	    status == NATS_CONNECTION_CLOSED)
+		return 0;
+	return nats_bus_error(err, status, "drain", s->subject);
 }
 
 uint64_t

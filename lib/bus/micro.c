@@ -21,6 +21,8 @@
 #define SUBJECT_BYTES 256
 #define HEADERS_MAX 32
 #define DRAIN_FLUSH_MS 1000
+#define DRAIN_MS 5000 /* what was asked before is handed to the endpoints */
+#define DRAIN_LEAST_MS 10
 
 static const char *const verbs[VERBS] = {"PING", "INFO", "STATS"};
 static const char *const types[VERBS] = {"io.nats.micro.v1.ping_response",
@@ -90,12 +92,18 @@ unref(struct micro *m)
 void
 micro_drain(struct micro *m)
 {
+	int64_t end_us = now_us() + DRAIN_MS * MS_US;
 	struct err err;
 
 	for (size_t i = 0; i < COUNT_OF(m->verb_subs); i++)
 		bus_unsubscribe(TAKE(m->verb_subs[i]));
-	for (size_t i = 0; i < m->served_count; i++)
-		bus_unsubscribe(TAKE(m->served[i].sub));
+	for (size_t i = 0; i < m->served_count; i++) {
+		int64_t left_ms = (end_us - now_us()) / MS_US;
+
+		if (bus_sub_drain_take(TAKE(m->served[i].sub),
+			left_ms > DRAIN_LEAST_MS ? (int)left_ms : DRAIN_LEAST_MS, &err) != 0)
+			log_warn("micro.not_drained", LOG_STR("service", m->name), LOG_ERR(&err));
+	}
 	/* From here on the server gives requests to other instances of the queue group. */
 	if (bus_flush(m->bus, DRAIN_FLUSH_MS, &err))
 		log_debug("micro.drain_unflushed", LOG_STR("service", m->name), LOG_ERR(&err));
@@ -276,18 +284,13 @@ micro_respond_error_take(struct micro_request *r, const struct err *e, const voi
     size_t size, const struct bus_header *headers, size_t header_count)
 {
 	struct bus_header all[HEADERS_MAX];
-	char code[16], text[ERR_TEXT_BYTES], both[ERR_TEXT_BYTES + 16];
+	char code[16], both[ERR_TEXT_BYTES + 16];
 
 	assert(e->kind != ERR_NONE && header_count + 2 <= HEADERS_MAX);
 	snprintf(code, sizeof(code), "%d", err_row(e->kind)->service_code);
-	snprintf(text, sizeof(text), "%s", e->text);
-	for (char *c = text; *c; c++) {
-		if ((unsigned char)*c < ' ')
-			*c = ' '; /* a line break would end the header */
-	}
-	snprintf(both, sizeof(both), "%s:%s", code, text);
+	snprintf(both, sizeof(both), "%s:%s", code, e->text);
 	all[0] = (struct bus_header){"Nats-Service-Error-Code", code};
-	all[1] = (struct bus_header){"Nats-Service-Error", text};
+	all[1] = (struct bus_header){"Nats-Service-Error", e->text};
 	for (size_t i = 0; i < header_count; i++)
 		all[2 + i] = headers[i];
 	struct bus_out out = {
