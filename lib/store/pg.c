@@ -6,10 +6,7 @@
 
 #include "arena.h"
 #include "err.h"
-
-#define TIMEOUT_MS_DEFAULT 5000
-#define LOCK_TIMEOUT_MS 2000
-#define IDLE_TIMEOUT_MS 2000
+#include "store_bounds.h"
 
 static void
 pg_free(struct store *s)
@@ -42,9 +39,9 @@ store_pg_new(const struct store_options *o, struct store **ret, struct err *err)
 	pg->url = strdup(o->url);
 	pg->application = strdup(o->application ? o->application : "fairlead");
 	pg->role = o->role ? strdup(o->role) : NULL;
-	pg->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS_DEFAULT;
+	pg->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : PG_TIMEOUT_MS_DEFAULT;
 	pg->connect_timeout_ms =
-	    o->connect_timeout_ms > 0 ? o->connect_timeout_ms : TIMEOUT_MS_DEFAULT;
+	    o->connect_timeout_ms > 0 ? o->connect_timeout_ms : PG_TIMEOUT_MS_DEFAULT;
 	if (!pg->url || !pg->application || (o->role && !pg->role)) {
 		pg_free(&pg->base);
 		return err_set(err, ERR_INTERNAL, "no memory for a store");
@@ -105,7 +102,7 @@ pg_settings(struct pg *pg, struct err *err)
 	    "SET statement_timeout = %d; SET lock_timeout = %d; SET transaction_timeout = %d;"
 	    "SET idle_in_transaction_session_timeout = %d; SET client_min_messages = warning;"
 	    "SET jit = off;",
-	    pg->timeout_ms, LOCK_TIMEOUT_MS, pg->timeout_ms, IDLE_TIMEOUT_MS);
+	    pg->timeout_ms, PG_LOCK_TIMEOUT_MS, pg->timeout_ms, PG_IDLE_TIMEOUT_MS);
 	return pg_simple(pg, sql, err);
 }
 
@@ -293,6 +290,89 @@ pg_begin(struct pg *pg, struct err *err)
 		return -1;
 	pg->in_transaction = true;
 	return 0;
+}
+
+static int
+steps_prepare(struct pg *pg, const struct pg_step *steps, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (steps[i].params->failed)
+			return pg_no_room(err);
+		if (pg_prepare(pg, steps[i].statement, steps[i].params, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool
+steps_send(struct pg *pg, const struct pg_step *steps, size_t n)
+{
+	if (!PQenterPipelineMode(pg->conn) ||
+	    !PQsendQueryParams(pg->conn, "BEGIN", 0, NULL, NULL, NULL, NULL, 1))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct pg_params *p = steps[i].params;
+
+		if (!PQsendQueryPrepared(pg->conn, steps[i].statement->name, p->count, p->values,
+			p->lengths, p->formats, 1))
+			return false;
+	}
+	return PQpipelineSync(pg->conn);
+}
+
+/* The answer to one of them; the first failure is the one that is told. */
+static int
+step_read(struct pg *pg, const char *what, PGresult **ret, int r, struct err *err)
+{
+	CLEANUP(PQclear) PGresult *result = PQgetResult(pg->conn);
+
+	if (result)
+		PQclear(PQgetResult(pg->conn)); /* the NULL between two */
+	if (r == 0 && !result_ok(result))
+		r = pg_error(pg, result, what, err);
+	*ret = TAKE(result);
+	return r;
+}
+
+static int
+steps_read(struct pg *pg, struct pg_step *steps, size_t n, struct err *err)
+{
+	CLEANUP(PQclear) PGresult *begun = NULL, *sync = NULL;
+	int r = step_read(pg, "BEGIN", &begun, 0, err);
+
+	for (size_t i = 0; i < n && pg->conn; i++)
+		r = step_read(pg, steps[i].statement->name, &steps[i].result, r, err);
+	if (!pg->conn)
+		return -1;
+	sync = PQgetResult(pg->conn);
+	if (PQresultStatus(sync) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(pg->conn))
+		return r;
+	pg_disconnect(pg);
+	return r != 0 ? r : err_set(err, ERR_UNAVAILABLE, "Postgres: connection out of step");
+}
+
+int
+pg_begin_with(struct pg *pg, struct pg_step *steps, size_t n, struct err *err)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		steps[i].result = NULL;
+	if (pg_connect(pg, err) != 0 || steps_prepare(pg, steps, n, err) != 0)
+		return -1;
+	if (steps_send(pg, steps, n)) {
+		r = steps_read(pg, steps, n, err);
+	} else {
+		r = err_set(err, ERR_UNAVAILABLE, "Postgres: %.*s",
+		    (int)strcspn(PQerrorMessage(pg->conn), "\n"), PQerrorMessage(pg->conn));
+		pg_disconnect(pg);
+	}
+	pg->in_transaction = r == 0;
+	for (size_t i = 0; i < n && r != 0; i++)
+		PQclear(TAKE(steps[i].result));
+	if (r != 0)
+		pg_rollback(pg);
+	return r;
 }
 
 int

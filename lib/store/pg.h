@@ -83,6 +83,14 @@ void pg_array_end(struct pg_array *a);
 /* Connects when needed.  *ret_result may be NULL when rows do not matter; else PQclear it. */
 MUST_USE int pg_run(struct pg *pg, const struct pg_statement *st, struct pg_params *p,
     PGresult **ret_result, struct err *err);
+struct pg_step {
+	const struct pg_statement *statement;
+	struct pg_params *params;
+	PGresult *result; /* filled on success: PQclear it */
+};
+/* BEGIN and these statements in one round trip, for what needs no answer in between.  On -1 there
+ * is no transaction and no result. */
+MUST_USE int pg_begin_with(struct pg *pg, struct pg_step *steps, size_t n, struct err *err);
 /* Several statements without parameters (BEGIN, SET, migrations). */
 MUST_USE int pg_simple(struct pg *pg, const char *sql, struct err *err);
 MUST_USE int pg_begin(struct pg *pg, struct err *err);

@@ -27,7 +27,7 @@ leases_read(struct pg *pg, struct arena *a, struct store_cell *ret, struct err *
 	return 0;
 }
 
-/* Folded counters plus what waits to be folded. */
+/* Folded counters plus what waits to be folded, but for sessions that retention removed. */
 static int
 executors_read(struct pg *pg, struct store_cell *ret, struct err *err)
 {
@@ -38,8 +38,12 @@ executors_read(struct pg *pg, struct store_cell *ret, struct err *err)
 	    " (70, c.running), (75, c.backoff), (80, c.stopping), (90, c.succeeded), (91, "
 	    "c.failed),"
 	    " (92, c.stopped), (93, c.rejected), (94, c.lost), (95, c.expired), (96, c.cancelled))"
-	    " t(s, n) UNION ALL SELECT x.t, 1 FROM session_delta d, unnest(d.to_states) x(t)"
-	    " UNION ALL SELECT x.f, -1 FROM session_delta d, unnest(d.from_states) x(f)) v"
+	    " t(s, n) UNION ALL SELECT x.t, 1 FROM session_delta d,"
+	    "   unnest(d.sessions, d.to_states) x(id, t) JOIN session_counter k ON k.session_id = "
+	    "x.id"
+	    " UNION ALL SELECT x.f, -1 FROM session_delta d,"
+	    "   unnest(d.sessions, d.from_states) x(id, f) JOIN session_counter k"
+	    "     ON k.session_id = x.id) v"
 	    " WHERE v.s > 0 GROUP BY 1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 

@@ -70,7 +70,7 @@ static int
 hosts_lock(struct batch *b, struct err *err)
 {
 	static const struct pg_statement lock = {"command_lock",
-	    "SELECT host_id, greatest(host_seq, term_floor()) FROM host"
+	    "SELECT host_id, greatest(host_seq, (SELECT term_floor())) FROM host"
 	    " WHERE host_id = ANY($1::text[]) AND state <> 4 ORDER BY host_id FOR NO KEY UPDATE"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
@@ -118,9 +118,10 @@ messages_plan(struct batch *b)
 
 static const struct pg_statement write_rows = {"command_write",
     "WITH u AS (UPDATE executor e SET desired = n.desired,"
-    "   generation = greatest(e.generation, term_floor()) + 1"
-    "   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int8[], $5::int2[], $6::int4[])"
-    "     AS n(id, host, message, seq, desired, grace)"
+    "   stopped_for = CASE WHEN n.why = '' THEN e.stopped_for ELSE n.why END,"
+    "   generation = greatest(e.generation, (SELECT term_floor())) + 1"
+    "   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int8[], $5::int2[], $6::int4[],"
+    "     $7::text[]) AS n(id, host, message, seq, desired, grace, why)"
     "   WHERE e.executor_id = n.id AND e.host_id = n.host"
     "   RETURNING e.executor_id, e.pool_id, e.generation, n.host, n.message, n.seq, n.desired,"
     "     n.grace),"
@@ -158,6 +159,8 @@ rows_write(struct batch *b, struct err *err)
 	TARGET_COLUMN(PG_INT8, pg_put_int, (int64_t)b->seq_of[i]);
 	TARGET_COLUMN(PG_INT2, pg_put_int, b->targets[i].desired);
 	TARGET_COLUMN(PG_INT4, pg_put_int, b->targets[i].stop_grace_ms);
+	TARGET_COLUMN(
+	    PG_TEXT, pg_put_text, b->targets[i].stopped_for ? b->targets[i].stopped_for : "");
 	return pg_run(b->pg, &write_rows, &p, NULL, err);
 }
 

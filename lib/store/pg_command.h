@@ -11,6 +11,7 @@ struct pg_target {
 	const char *host_id;
 	enum desired_state desired; /* STOP or ABSENT */
 	uint32_t stop_grace_ms;
+	const char *stopped_for; /* "drain"; NULL: leave what is there */
 };
 
 /* targets: sorted by executor id, distinct.  *ret_ids: the messages, to load after the commit.

@@ -6,39 +6,84 @@
 #include "pg.h"
 #include "pg_lease.h"
 
-/* Names are joined here and not where the fact was made, so that hot statements stay narrow.  The
- * number is drawn from event_cursor, so it never repeats after retention. */
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define AT_ONCE TEXT(STORE_EVENTS_AT_ONCE)
+
+/* Names are joined here and not where the fact was made, so that hot statements stay narrow; rows
+ * that hold a batch are taken apart.  STORE_EVENTS_AT_ONCE facts, or one row.  The number is drawn
+ * from event_cursor, so it never repeats after retention. */
 static const struct pg_statement publish = {"event_publish",
-    "WITH d AS (DELETE FROM event_outbox WHERE outbox_id IN"
-    "   (SELECT outbox_id FROM event_outbox ORDER BY outbox_id LIMIT 1000) RETURNING *),"
-    "n AS (SELECT d.*, row_number() OVER (ORDER BY d.outbox_id) AS n FROM d),"
-    "c AS (UPDATE event_cursor SET cursor = cursor + (SELECT count(*) FROM d)"
-    "   RETURNING cursor - (SELECT count(*) FROM d) AS base),"
-    "i AS (INSERT INTO event (cursor, at, kind, session, executor_id, executor, host, who, text)"
-    "   SELECT c.base + n.n, n.at, n.kind, coalesce(nullif(n.session, ''), s.name, ''),"
-    "     n.executor_id, CASE WHEN e.executor_id IS NULL THEN n.executor"
+    "WITH f AS (SELECT outbox_id, sum(coalesce(cardinality(executors), 1))"
+    "     OVER (ORDER BY outbox_id) - coalesce(cardinality(executors), 1) AS before"
+    "   FROM (SELECT outbox_id, executors FROM event_outbox ORDER BY outbox_id LIMIT " AT_ONCE
+    ") r),"
+    "d AS (DELETE FROM event_outbox WHERE outbox_id IN"
+    "   (SELECT outbox_id FROM f WHERE before < " AT_ONCE ") RETURNING *),"
+    "x AS (SELECT outbox_id, 0::int8 AS part, at, kind, session, executor_id, executor, host, who,"
+    "     text FROM d WHERE executors IS NULL"
+    "   UNION ALL SELECT d.outbox_id, b.part, d.at, 'executor.' || CASE b.state"
+#define STATE(name, code, rank, text, writer) " WHEN " #code " THEN '" text "'"
+#include "executor_state.def"
+    "     END, '', b.executor_id, '', b.host, '', b.text"
+    "   FROM d, unnest(d.executors, d.states, d.hosts, d.texts) WITH ORDINALITY"
+    "     AS b(executor_id, state, host, text, part)),"
+    "n AS (SELECT x.*, row_number() OVER (ORDER BY outbox_id, part) AS n FROM x),"
+    "c AS (UPDATE event_cursor SET cursor = cursor + (SELECT count(*) FROM x)"
+    "   RETURNING cursor, cursor - (SELECT count(*) FROM x) AS base),"
+    "j AS MATERIALIZED (SELECT n.n, n.part, n.at, n.kind, n.host, n.who, n.text, n.executor_id,"
+    "     coalesce(nullif(n.session, ''), s.name, '') AS session,"
+    "     CASE WHEN e.executor_id IS NULL THEN n.executor"
     "       WHEN e.attempt > 1 THEN s.name || '/' || e.idx || '#' || e.attempt"
-    "       ELSE s.name || '/' || e.idx END, n.host, n.who, n.text"
-    "   FROM c, n LEFT JOIN executor e ON e.executor_id = n.executor_id"
-    "   LEFT JOIN session s ON s.session_id = e.session_id)"
-    "SELECT count(*) FROM d"};
+    "       ELSE s.name || '/' || e.idx END AS executor,"
+    "     e.placed_at, e.accepted_at, e.running_at, e.running_after_us"
+    "   FROM n LEFT JOIN executor e ON e.executor_id = n.executor_id"
+    "   LEFT JOIN session s ON s.session_id = e.session_id),"
+    "i AS (INSERT INTO event (cursor, at, kind, session, executor_id, executor, host, who, text)"
+    "   SELECT c.base + j.n, j.at, j.kind, j.session, j.executor_id, j.executor, j.host, j.who,"
+    "     j.text FROM c, j),"
+    /* The join stamps its batch of events and running_at with one time: an event of that moment is
+     * the first that says so. */
+    "r AS (SELECT extract(epoch FROM accepted_at - placed_at) * 1e6 AS accepted,"
+    "     CASE WHEN running_after_us > 0 THEN running_after_us"
+    "       ELSE extract(epoch FROM running_at - accepted_at) * 1e6 END AS running"
+    "   FROM j WHERE part > 0 AND running_at = at AND accepted_at >= placed_at)"
+    "SELECT (SELECT count(*) FROM x), c.cursor, r.accepted::int8, r.running::int8"
+    " FROM c LEFT JOIN r ON true"};
+
+/* Without anybody there is one row, of the numbers alone. */
+static int
+runs_read(const PGresult *r, struct arena *a, struct store_first_runs *ret, struct err *err)
+{
+	ret->n = PQgetisnull(r, 0, 2) ? 0 : (size_t)PQntuples(r);
+	ret->accepted_us = arena_calloc(a, ret->n + 1, sizeof(*ret->accepted_us));
+	ret->running_us = arena_calloc(a, ret->n + 1, sizeof(*ret->running_us));
+	if (!ret->accepted_us || !ret->running_us)
+		return pg_no_room(err);
+	for (size_t i = 0; i < ret->n; i++) {
+		ret->accepted_us[i] = pg_int(r, (int)i, 2);
+		ret->running_us[i] = pg_int(r, (int)i, 3);
+	}
+	return 0;
+}
 
 int
-pg_store_event_publish(struct store *s, const struct store_lease *lease, uint32_t limit,
-    size_t *ret_n, struct err *err)
+pg_store_event_publish(struct store *s, const struct store_lease *lease, struct arena *a,
+    size_t *ret_n, uint64_t *ret_newest, struct store_first_runs *ret_runs, struct err *err)
 {
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg *pg = pg_of(s);
 
-	(void)limit; /* the statement's literal bound is the limit: 1,000 at a time */
 	*ret_n = 0;
 	if (pg_begin_fenced(pg, lease, err) != 0)
 		return -1;
-	if (pg_run(pg, &publish, NULL, &r, err) != 0) {
+	if (pg_run(pg, &publish, NULL, &r, err) != 0 ||
+	    (ret_runs && runs_read(r, a, ret_runs, err) != 0)) {
 		pg_rollback(pg);
 		return -1;
 	}
 	*ret_n = (size_t)pg_int(r, 0, 0);
+	*ret_newest = (uint64_t)pg_int(r, 0, 1);
 	return pg_commit(pg, err);
 }
 
@@ -72,27 +117,26 @@ list_statement(const struct store_event_query *q, struct pg_params *p)
 	return &list_all;
 }
 
-/* Was something after the cursor removed by retention? */
+/* Before the rows are read: what is numbered in between is in the rows, and not yet in the bounds.
+ */
 static int
-gap_look(struct pg *pg, uint64_t after, struct arena *a, bool *ret, struct err *err)
+bounds_get(struct pg *pg, struct store_event_bounds *ret, struct err *err)
 {
-	static const struct pg_statement first = {"event_first",
-	    "SELECT coalesce(min(cursor), (SELECT cursor + 1 FROM event_cursor)) FROM event"};
+	static const struct pg_statement bounds = {"event_bounds",
+	    "SELECT coalesce((SELECT min(cursor) FROM event), cursor + 1), cursor"
+	    " FROM event_cursor"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 
-	(void)a;
-	*ret = false;
-	if (after == 0)
-		return 0;
-	if (pg_run(pg, &first, NULL, &r, err) != 0)
+	if (pg_run(pg, &bounds, NULL, &r, err) != 0)
 		return -1;
-	*ret = (uint64_t)pg_int(r, 0, 0) > after + 1;
+	ret->oldest = (uint64_t)pg_int(r, 0, 0);
+	ret->newest = (uint64_t)pg_int(r, 0, 1);
 	return 0;
 }
 
 int
 pg_store_event_list(struct store *s, const struct store_event_query *q, struct arena *a,
-    struct store_event **ret, size_t *ret_n, bool *ret_gap, struct err *err)
+    struct store_event **ret, size_t *ret_n, struct store_event_bounds *ret_bounds, struct err *err)
 {
 	CLEANUP(PQclear) PGresult *r = NULL;
 	const struct pg_statement *st;
@@ -107,8 +151,7 @@ pg_store_event_list(struct store *s, const struct store_event_query *q, struct a
 	pg_add_time(&p, q->since_us);
 	pg_add_int8(&p, q->limit);
 	st = list_statement(q, &p);
-	if (gap_look(pg_of(s), q->after, a, ret_gap, err) != 0 ||
-	    pg_run(pg_of(s), st, &p, &r, err) != 0)
+	if (bounds_get(pg_of(s), ret_bounds, err) != 0 || pg_run(pg_of(s), st, &p, &r, err) != 0)
 		return -1;
 	*ret_n = (size_t)PQntuples(r);
 	rows = arena_calloc(a, *ret_n + 1, sizeof(*rows));

@@ -14,8 +14,8 @@
 	" WHERE c.executor_id = e.executor_id AND c.desired = 1), e.accepted_at, e.starting_at, "  \
 	"e.running_at,"                                                                            \
 	"e.ended_at, e.gone_at, e.starting_after_us, e.running_after_us, e.ended_after_us,"        \
-	"coalesce(q.why, '{}')::text"
-#define COLUMN_COUNT 31
+	"coalesce(q.why, '{}')::text, e.stopped_for, e.revision"
+#define COLUMN_COUNT 33
 #define FROM                                                                                       \
 	" FROM executor e JOIN session s USING (session_id)"                                       \
 	" JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"         \
@@ -66,6 +66,8 @@ row_read(const PGresult *r, int row, struct arena *a, struct store_executor *ret
 	    .reason = pg_text(r, row, 4, a),
 	    .detail = pg_text(r, row, 5, a),
 	    .late_outcome = pg_text(r, row, 6, a),
+	    .stopped_for = pg_text(r, row, 31, a),
+	    .revision = (uint64_t)pg_int(r, row, 32),
 	    .index = (uint32_t)pg_int(r, row, 7),
 	    .attempt = (uint32_t)pg_int(r, row, 8),
 	    .incarnation = (uint32_t)pg_int(r, row, 9),
@@ -198,7 +200,8 @@ pg_store_executor_stop(
 	    "i AS (INSERT INTO intent (pool_id, kind, session_id, executor_id, now, who)"
 	    "   SELECT pool_id, 'executor.stop', session_id, executor_id, $2, $3 FROM e WHERE rank "
 	    "< 90"
-	    "   AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.executor_id = $1 AND n.now >= $2)"
+	    "   AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.kind = 'executor.stop'"
+	    "     AND n.executor_id = $1 AND n.now >= $2)"
 	    "   RETURNING executor_id),"
 	    "v AS (INSERT INTO event_outbox (kind, executor_id, host, who, text)"
 	    "   SELECT 'executor.stop_asked', executor_id, host, $3,"

@@ -18,11 +18,25 @@ struct pg_fold {
 	struct store_fold_result *result;
 };
 
+/* A user's wish, as a hub wrote it. */
+struct pg_intent {
+	bool now;
+	struct id session_id, executor_id; /* executor_id zero: the whole session */
+	uint64_t generation;               /* of a command */
+	const char *who;
+};
+
 MUST_USE int pg_fold_intents(struct pg_fold *f, struct err *err);
 MUST_USE int pg_fold_ended(struct pg_fold *f, struct err *err);
 MUST_USE int pg_fold_absent(struct pg_fold *f, struct err *err);
 MUST_USE int pg_fold_gone(struct pg_fold *f, struct err *err);
 MUST_USE int pg_fold_closing(struct pg_fold *f, struct err *err);
+/* Makes a session have the executors its replicas ask for; *ret_done false: more is left, or what
+ * was stopped has to end first. */
+MUST_USE int pg_fold_reconcile(
+    struct pg_fold *f, const struct id *session_id, bool *ret_done, struct err *err);
+/* One intent "command.replay" (pg_command_settle.c). */
+MUST_USE int pg_fold_replay(struct pg_fold *f, const struct pg_intent *in, struct err *err);
 void pg_fold_add_ids(struct pg_fold *f, const struct id *ids, size_t n);
 
 #endif

@@ -8,6 +8,7 @@
 #include "pg_command.h"
 #include "pg_fold.h"
 #include "pg_lease.h"
+#include "pg_replace.h"
 
 /* The executor ids in column 0, distinct and sorted by the statement. */
 static int
@@ -29,7 +30,32 @@ ids_read(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p, 
 	return 0;
 }
 
-/* A control-plane end (EXPIRED, LOST) keeps its reservation until the host has let go (K16). */
+/* Those of the ended whose session may want another one: a host refused them, gave up restarting
+ * them, stopped them by itself (K24), or was retired under them; or we stopped them to move them.
+ */
+static int
+ended_replace(struct pg_fold *f, const struct id *ids, size_t n, struct err *err)
+{
+	static const struct pg_statement pick = {"ended_unwished",
+	    "SELECT executor_id FROM executor WHERE executor_id = ANY($1::uuid[])"
+	    " AND ((state IN (91, 92, 93, 94) AND desired = 1) OR stopped_for IN ('drain', 'roll'))"
+	    " ORDER BY 1"};
+	struct id *unwished = NULL;
+	struct pg_params p;
+	size_t count = 0, replaced = 0;
+
+	pg_params_init(&p, f->arena);
+	pg_add_ids(&p, ids, n);
+	if (ids_read(f, &pick, &p, &unwished, &count, err) != 0 ||
+	    pg_replace_lock(f->pg, unwished, count, f->arena, err) != 0 ||
+	    pg_replace(f->pg, unwished, count, f->arena, &replaced, err) != 0)
+		return -1;
+	f->result->replaced += replaced;
+	return 0;
+}
+
+/* An EXPIRED one keeps its reservation until the host has let go (K16); one that is LOST here was
+ * on a host that was removed, and has none. */
 int
 pg_fold_ended(struct pg_fold *f, struct err *err)
 {
@@ -38,7 +64,7 @@ pg_fold_ended(struct pg_fold *f, struct err *err)
 	    "   (SELECT ended_id FROM executor_ended WHERE pool_id = $1 AND folded_at IS NULL"
 	    "    ORDER BY ended_id LIMIT 1024) RETURNING executor_id)"
 	    "SELECT DISTINCT e.executor_id FROM t JOIN executor e USING (executor_id)"
-	    " WHERE e.state BETWEEN 90 AND 93 ORDER BY 1"};
+	    " WHERE e.state BETWEEN 90 AND 94 ORDER BY 1"};
 	struct id *ids = NULL;
 	struct pg_params p;
 	size_t n = 0;
@@ -49,6 +75,7 @@ pg_fold_ended(struct pg_fold *f, struct err *err)
 		return -1;
 	if (ids_read(f, &take, &p, &ids, &n, err) != 0 ||
 	    pg_capacity_lock(f->pg, ids, n, f->arena, err) != 0 ||
+	    ended_replace(f, ids, n, err) != 0 ||
 	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0) {
 		pg_rollback(f->pg);
 		return -1;
@@ -107,7 +134,8 @@ pg_fold_absent(struct pg_fold *f, struct err *err)
 	return pg_commit(f->pg, err);
 }
 
-/* Gone without an end: the host lost its journal or the executor's record (K5). */
+/* Gone without an end: the host lost its journal or the executor's record (K5).  Those that were
+ * wanted, and those whose command expired, may have a successor now (K8). */
 static int
 gone_write(struct pg_fold *f, const struct id *ids, size_t n, struct err *err)
 {
@@ -126,16 +154,27 @@ gone_write(struct pg_fold *f, const struct id *ids, size_t n, struct err *err)
 	    " WHERE executor_id = ANY($1::uuid[])"};
 	static const struct pg_statement leave = {
 	    "gone_leave", "DELETE FROM host_executor WHERE executor_id = ANY($1::uuid[])"};
+	static const struct pg_statement wanted = {"gone_wanted",
+	    "SELECT executor_id FROM executor WHERE executor_id = ANY($1::uuid[])"
+	    " AND ((rank BETWEEN 20 AND 89"
+	    "   AND (desired = 1 OR stopped_for IN ('drain', 'roll'))) OR state = 95) ORDER BY 1"
+	    " FOR NO KEY UPDATE"};
+	struct id *successors = NULL;
 	struct pg_params p;
+	size_t count = 0, replaced = 0;
 
 	if (n == 0)
 		return 0;
 	pg_params_init(&p, f->arena);
 	pg_add_ids(&p, ids, n);
 	if (pg_capacity_lock(f->pg, ids, n, f->arena, err) != 0 ||
+	    pg_replace_lock(f->pg, ids, n, f->arena, err) != 0 ||
+	    ids_read(f, &wanted, &p, &successors, &count, err) != 0 ||
 	    pg_run(f->pg, &lost, &p, NULL, err) != 0 || pg_run(f->pg, &mark, &p, NULL, err) != 0 ||
+	    pg_replace(f->pg, successors, count, f->arena, &replaced, err) != 0 ||
 	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0)
 		return -1;
+	f->result->replaced += replaced;
 	return pg_run(f->pg, &leave, &p, NULL, err);
 }
 

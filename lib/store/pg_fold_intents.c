@@ -1,5 +1,6 @@
-/* pg_fold_intents: what users wish - close a session, stop an executor (K16: CANCELLED is legal
- * only if no command row ever existed). */
+/* pg_fold_intents: what users wish - close a session, stop an executor, replay a command (K16:
+ * CANCELLED is legal only if no command row ever existed). */
+#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
@@ -10,16 +11,16 @@
 
 struct intent {
 	int64_t intent_id;
-	bool is_close, now;
-	struct id session_id, executor_id;
+	struct pg_intent said;
+	char kind[32];
 };
 
 static int
 intents_read(struct pg_fold *f, struct intent **ret, size_t *ret_n, struct err *err)
 {
 	static const struct pg_statement read = {"intent_read",
-	    "SELECT intent_id, kind = 'session.close', now, session_id, executor_id FROM intent"
-	    " WHERE pool_id = $1 ORDER BY intent_id LIMIT 256"};
+	    "SELECT intent_id, kind, now, session_id, executor_id, generation, who"
+	    " FROM intent WHERE pool_id = $1 ORDER BY intent_id LIMIT 256"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct intent *rows;
 	struct pg_params p;
@@ -32,22 +33,35 @@ intents_read(struct pg_fold *f, struct intent **ret, size_t *ret_n, struct err *
 	rows = arena_calloc(f->arena, *ret_n + 1, sizeof(*rows));
 	if (!rows)
 		return pg_no_room(err);
-	for (size_t i = 0; i < *ret_n; i++)
-		rows[i] = (struct intent){.intent_id = pg_int(r, (int)i, 0),
-		    .is_close = pg_bool(r, (int)i, 1),
-		    .now = pg_bool(r, (int)i, 2),
+	for (size_t i = 0; i < *ret_n; i++) {
+		rows[i].intent_id = pg_int(r, (int)i, 0);
+		snprintf(rows[i].kind, sizeof(rows[i].kind), "%.*s", PQgetlength(r, (int)i, 1),
+		    PQgetvalue(r, (int)i, 1));
+		rows[i].said = (struct pg_intent){.now = pg_bool(r, (int)i, 2),
 		    .session_id = pg_id(r, (int)i, 3),
-		    .executor_id = pg_id(r, (int)i, 4)};
+		    .executor_id = pg_id(r, (int)i, 4),
+		    .generation = (uint64_t)pg_int(r, (int)i, 5),
+		    .who = pg_text(r, (int)i, 6, f->arena)};
+		if (!rows[i].said.who)
+			return pg_no_room(err);
+	}
 	*ret = rows;
 	return 0;
 }
 
+/* Of a whole session, or of one executor. */
+static bool
+is_close(const struct pg_intent *in)
+{
+	return id_is_zero(&in->executor_id);
+}
+
 static void
-intent_params(struct pg_fold *f, const struct intent *in, struct pg_params *p)
+intent_params(struct pg_fold *f, const struct pg_intent *in, struct pg_params *p)
 {
 	pg_params_init(p, f->arena);
 	pg_add_uuid(p, &in->session_id);
-	pg_add_bool(p, in->is_close);
+	pg_add_bool(p, is_close(in));
 	pg_add_uuid(p, &in->executor_id);
 }
 
@@ -55,7 +69,7 @@ intent_params(struct pg_fold *f, const struct intent *in, struct pg_params *p)
  * rows before anything else: it waits for a placement in flight, whose executors are then stopped
  * below. */
 static int
-cancel(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *err)
+cancel(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err *err)
 {
 	static const struct pg_statement write = {"intent_cancel",
 	    "WITH t AS MATERIALIZED (SELECT q.executor_id FROM placement_queue q"
@@ -87,7 +101,7 @@ cancel(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *er
 
 /* Those that a host may have: desired STOP.  "now" also hastens what is stopping with grace. */
 static int
-stop(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *err)
+stop(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err *err)
 {
 	static const struct pg_statement find = {"intent_targets",
 	    "SELECT e.executor_id, e.host_id, CASE WHEN $4 THEN 0 ELSE p.stop_grace_ms END"
@@ -115,6 +129,7 @@ stop(struct pg_fold *f, const struct intent *in, size_t *ret_n, struct err *err)
 		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
 		    .host_id = pg_text(r, (int)i, 1, f->arena),
 		    .desired = DESIRED_STOP,
+		    .stopped_for = is_close(in) ? "close" : "user",
 		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2)};
 	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
 		return -1;
@@ -135,21 +150,58 @@ forget(struct pg_fold *f, const struct intent *in, struct err *err)
 	return pg_run(f->pg, &delete_row, &p, NULL, err);
 }
 
-/* An intent stays until it finds nothing more to do, so a session of any size is stopped in bounded
- * transactions. */
 static int
-carry_out(struct pg_fold *f, const struct intent *in, struct err *err)
+end_wished(struct pg_fold *f, const struct pg_intent *in, bool *ret_done, struct err *err)
 {
 	size_t cancelled = 0, stopped = 0;
 
 	if (cancel(f, in, &cancelled, err) != 0 || stop(f, in, &stopped, err) != 0)
 		return -1;
-	if (cancelled == PG_FOLD_LIMIT || stopped == PG_FOLD_LIMIT) {
-		f->result->more = true;
-		return 0;
+	*ret_done = cancelled < PG_FOLD_LIMIT && stopped < PG_FOLD_LIMIT;
+	f->result->more = f->result->more || !*ret_done;
+	return 0;
+}
+
+static int
+reconcile(struct pg_fold *f, const struct pg_intent *in, bool *ret_done, struct err *err)
+{
+	return pg_fold_reconcile(f, &in->session_id, ret_done, err);
+}
+
+static int
+replay(struct pg_fold *f, const struct pg_intent *in, bool *ret_done, struct err *err)
+{
+	*ret_done = true;
+	return pg_fold_replay(f, in, err);
+}
+
+static const struct intent_row {
+	const char *kind;
+	int (*carry_out)(
+	    struct pg_fold *f, const struct pg_intent *in, bool *ret_done, struct err *err);
+} intent_rows[] = {
+    {"session.close", end_wished},
+    {"executor.stop", end_wished},
+    {"session.reconcile", reconcile},
+    {"command.replay", replay},
+};
+
+/* An intent stays until it finds nothing more to do, so a session of any size is stopped in bounded
+ * transactions. */
+static int
+carry_out(struct pg_fold *f, const struct intent *in, struct err *err)
+{
+	bool done = false;
+
+	for (size_t i = 0; i < COUNT_OF(intent_rows); i++) {
+		if (strcmp(intent_rows[i].kind, in->kind) != 0)
+			continue;
+		if (intent_rows[i].carry_out(f, &in->said, &done, err) != 0)
+			return -1;
+		f->result->intents += done;
+		return done ? forget(f, in, err) : 0;
 	}
-	f->result->intents++;
-	return forget(f, in, err);
+	return err_set(err, ERR_INTERNAL, "nobody carries out an intent \"%s\"", in->kind);
 }
 
 int

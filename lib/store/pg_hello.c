@@ -3,24 +3,15 @@
 #include <string.h>
 
 #include "arena.h"
-#include "digest.h"
 #include "err.h"
 #include "pg.h"
 #include "pg_host_row.h"
+#include "rules.h"
 
 #define TERM_BITS 40
 
-/* The host's row as it was when it was locked. */
-struct host_now {
-	bool exists;
-	enum host_state state;
-	uint64_t epoch, host_seq, journal_floor, start_no, hello_no, term_floor;
-	struct id journal_id, instance_id;
-	bool same_pool, has_executors, journal_superseded;
-};
-
 static int
-host_lock(struct pg *pg, const struct store_hello *h, struct arena *a, struct host_now *ret,
+host_lock(struct pg *pg, const struct store_hello *h, struct arena *a, struct rules_host *ret,
     struct err *err)
 {
 	static const struct pg_statement lock = {"hello_lock",
@@ -43,7 +34,7 @@ host_lock(struct pg *pg, const struct store_hello *h, struct arena *a, struct ho
 		return -1;
 	if (PQntuples(r) == 0)
 		return 0;
-	*ret = (struct host_now){.exists = true,
+	*ret = (struct rules_host){.exists = true,
 	    .state = (enum host_state)pg_int(r, 0, 0),
 	    .epoch = (uint64_t)pg_int(r, 0, 1),
 	    .host_seq = (uint64_t)pg_int(r, 0, 2),
@@ -59,64 +50,29 @@ host_lock(struct pg *pg, const struct store_hello *h, struct arena *a, struct ho
 	return 0;
 }
 
-/* ---- the rules, without SQL ---- */
+/* ---- what an accepted hello writes ---- */
 
-struct ruling {
-	enum store_hello_verdict verdict;
-	const char *reason;
-	bool new_journal; /* supersedes the current one */
-	bool raise_epoch;
-	bool late; /* an older hello of this very start: answered, changes nothing */
+/* What the answer and the rest of the transaction need of the row as it is now.  Under the host's
+ * lock and with a snapshot taken after it: nothing is put on the books of the host meanwhile. */
+struct hello_row {
+	uint64_t epoch, journal_floor, term_floor;
+	int64_t now_us;
+	bool has_executors;
 };
 
-static struct ruling
-rule_same_journal(const struct host_now *now, const struct store_hello *h)
+#define HELLO_ROW                                                                                  \
+	"epoch, journal_floor, clock_timestamp(), term_floor(),"                                   \
+	" EXISTS (SELECT 1 FROM host_executor x WHERE x.host_id = u.host_id)"
+
+static void
+row_of(const PGresult *r, struct hello_row *ret)
 {
-	if (now->state == HOST_RETIRED)
-		return (struct ruling){
-		    .verdict = STORE_HELLO_RETIRED, .reason = "the host was removed"};
-	if (h->start_no < now->start_no)
-		return (struct ruling){.verdict = STORE_HELLO_STALE,
-		    .reason = "a newer start of this agent said hello"};
-	if (h->start_no == now->start_no && !id_equal(&h->instance_id, &now->instance_id))
-		return (struct ruling){.verdict = STORE_HELLO_STALE,
-		    .reason = "another process with this journal and start said hello"};
-	if (h->start_no == now->start_no && h->hello_no < now->hello_no)
-		return (struct ruling){.verdict = STORE_HELLO_ACCEPTED, .late = true};
-	return (struct ruling){.verdict = STORE_HELLO_ACCEPTED,
-	    .raise_epoch = h->start_no != now->start_no || now->epoch <= now->term_floor};
+	*ret = (struct hello_row){.epoch = (uint64_t)pg_int(r, 0, 0),
+	    .journal_floor = (uint64_t)pg_int(r, 0, 1),
+	    .now_us = pg_time(r, 0, 2),
+	    .term_floor = (uint64_t)pg_int(r, 0, 3),
+	    .has_executors = pg_bool(r, 0, 4)};
 }
-
-static struct ruling
-rule_identity(const struct host_now *now, const struct store_hello *h)
-{
-	if (!now->exists)
-		return (struct ruling){.verdict = STORE_HELLO_ACCEPTED, .raise_epoch = true};
-	if (id_equal(&h->journal_id, &now->journal_id))
-		return rule_same_journal(now, h);
-	if (now->journal_superseded)
-		return (struct ruling){.verdict = STORE_HELLO_STALE,
-		    .reason = "this journal was superseded by a newer one"};
-	if (h->ticket != now->epoch)
-		return (struct ruling){.verdict = STORE_HELLO_TICKET};
-	return (struct ruling){
-	    .verdict = STORE_HELLO_ACCEPTED, .new_journal = true, .raise_epoch = true};
-}
-
-/* Who it is comes before what it wants: old news are stale whatever pool they name. */
-static struct ruling
-rule(const struct host_now *now, const struct store_hello *h)
-{
-	struct ruling ruling = rule_identity(now, h);
-
-	if (ruling.verdict == STORE_HELLO_ACCEPTED && !ruling.late && now->exists &&
-	    !now->same_pool && now->has_executors)
-		return (struct ruling){.verdict = STORE_HELLO_REJECTED,
-		    .reason = "a host changes its pool only without executors"};
-	return ruling;
-}
-
-/* ---- what an accepted hello writes ---- */
 
 static void
 facts_add(struct pg_params *p, const struct store_hello *h, struct arena *a)
@@ -149,21 +105,22 @@ facts_add(struct pg_params *p, const struct store_hello *h, struct arena *a)
 
 /* The host's first hello ever.  *ret_made false: another one was faster, look again. */
 static int
-host_insert(
-    struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret_made, struct err *err)
+host_insert(struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret_made,
+    struct hello_row *ret, struct err *err)
 {
 	static const struct pg_statement insert = {"hello_insert",
-	    "WITH i AS (INSERT INTO host (host_id, pool_id, state, epoch, host_seq, journal_id,"
+	    "WITH u AS (INSERT INTO host (host_id, pool_id, state, epoch, host_seq, journal_id,"
 	    "   journal_floor, start_no, hello_no, instance_id, boot_id, agent_version,"
 	    "   protocol_revision, capabilities, encoding, arch, kernel, labels, drivers,"
 	    "   cpu_millis, memory_bytes, disk_bytes, gpus, slots)"
 	    "   SELECT $1, p.pool_id, 1, term_floor() + 1, term_floor(), $3, term_floor(), $4, $5, "
 	    "$6,"
 	    "   $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
-	    "   FROM pool p WHERE p.name = $2 ON CONFLICT (host_id) DO NOTHING RETURNING host_id),"
-	    "c AS (INSERT INTO host_capacity (host_id) SELECT host_id FROM i),"
+	    "   FROM pool p WHERE p.name = $2 ON CONFLICT (host_id) DO NOTHING"
+	    "   RETURNING host_id, epoch, journal_floor),"
+	    "c AS (INSERT INTO host_capacity (host_id) SELECT host_id FROM u),"
 	    "v AS (INSERT INTO event_outbox (kind, host, text) SELECT 'host.ready', host_id,"
-	    "   'first hello' FROM i) SELECT 1 FROM i"};
+	    "   'first hello' FROM u) SELECT " HELLO_ROW " FROM u"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
@@ -172,12 +129,14 @@ host_insert(
 	if (pg_run(pg, &insert, &p, &r, err) != 0)
 		return -1;
 	*ret_made = PQntuples(r) > 0;
+	if (*ret_made)
+		row_of(r, ret);
 	return 0;
 }
 
 static int
-host_update(struct pg *pg, const struct store_hello *h, const struct host_now *now,
-    const struct ruling *ruling, struct arena *a, struct err *err)
+host_update(struct pg *pg, const struct store_hello *h, const struct rules_host *now,
+    const struct rules_ruling *ruling, struct arena *a, struct hello_row *ret, struct err *err)
 {
 	/* Host facts are replaced, operators' labels survive (A8); journal_floor is fixed when a
 	 * journal is first accepted and stays the same on retries (K4). */
@@ -185,7 +144,10 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	    "WITH o AS (INSERT INTO host_journal_superseded (host_id, journal_id)"
 	    "   SELECT $1, $23 WHERE $22 ON CONFLICT DO NOTHING),"
 	    "u AS (UPDATE host SET pool_id = (SELECT pool_id FROM pool WHERE name = $2), state = 1,"
-	    "   suspect_since = NULL, retired_at = NULL,"
+	    "   returned_at = CASE WHEN state IN (2, 3) THEN clock_timestamp() ELSE returned_at "
+	    "END,"
+	    "   suspect_since = NULL, suspect_reason = '', verdict_at = NULL,"
+	    "   verdict_held_at = NULL, verdict_by = '', retired_at = NULL,"
 	    "   epoch = CASE WHEN $21 THEN greatest(epoch, term_floor()) + 1 ELSE epoch END,"
 	    "   host_seq = greatest(host_seq, term_floor()),"
 	    "   journal_floor = CASE WHEN $22 THEN greatest(host_seq, term_floor()) ELSE "
@@ -194,14 +156,13 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	    "   agent_version = $8, protocol_revision = $9, capabilities = $10, encoding = $11,"
 	    "   arch = $12, kernel = $13, labels = $14, drivers = $15, cpu_millis = $16,"
 	    "   memory_bytes = $17, disk_bytes = $18, gpus = $19, slots = $20,"
-	    "   last_hello_at = clock_timestamp() WHERE host_id = $1 RETURNING host_id),"
+	    "   last_hello_at = clock_timestamp() WHERE host_id = $1"
+	    "   RETURNING host_id, epoch, journal_floor),"
 	    "v AS (INSERT INTO event_outbox (kind, host, text)"
 	    "   SELECT CASE WHEN $25 THEN 'host.hello' ELSE 'host.ready' END, host_id, $24"
-	    "   FROM u WHERE $24 <> '') SELECT 1 FROM u"};
-	const char *text = ruling->new_journal        ? "new journal"
-			   : ruling->raise_epoch      ? "agent started"
-			   : now->state != HOST_READY ? "back"
-						      : "";
+	    "   FROM u WHERE $24 <> '') SELECT " HELLO_ROW " FROM u"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	const char *text = rules_hello_event(now, ruling);
 	struct pg_params p;
 
 	pg_params_init(&p, a);
@@ -211,7 +172,28 @@ host_update(struct pg *pg, const struct store_hello *h, const struct host_now *n
 	pg_add_uuid(&p, &now->journal_id);
 	pg_add_text(&p, text);
 	pg_add_bool(&p, now->state == HOST_READY);
-	return pg_run(pg, &update, &p, NULL, err);
+	if (pg_run(pg, &update, &p, &r, err) != 0)
+		return -1;
+	row_of(r, ret);
+	return 0;
+}
+
+/* An old hello writes nothing. */
+static int
+host_read(struct pg *pg, const struct store_hello *h, struct arena *a, struct hello_row *ret,
+    struct err *err)
+{
+	static const struct pg_statement read = {
+	    "hello_read", "SELECT " HELLO_ROW " FROM host u WHERE host_id = $1"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_params p;
+
+	pg_params_init(&p, a);
+	pg_add_text(&p, h->host_id);
+	if (pg_run(pg, &read, &p, &r, err) != 0)
+		return -1;
+	row_of(r, ret);
+	return 0;
 }
 
 /* ---- membership ---- */
@@ -271,79 +253,84 @@ find_absent(struct pg *pg, const struct store_hello *h, uint64_t term_floor, str
 	if (pg_run(pg, &unknown, &p, &r, err) != 0)
 		return -1;
 	ret->absent = arena_calloc(a, (size_t)PQntuples(r) + 1, sizeof(*ret->absent));
-	if (!ret->absent)
+	ret->unknown = arena_calloc(a, (size_t)PQntuples(r) + 1, sizeof(*ret->unknown));
+	if (!ret->absent || !ret->unknown)
 		return pg_no_room(err);
 	for (int i = 0; i < PQntuples(r); i++) {
 		uint64_t generation = (uint64_t)pg_int(r, i, 1);
 
 		if (generation >> TERM_BITS < term_floor >> TERM_BITS)
-			continue;
-		ret->absent[ret->absent_count++] =
-		    (struct store_absent){pg_id(r, i, 0), generation + 1};
+			ret->unknown[ret->unknown_count++] =
+			    (struct store_absent){pg_id(r, i, 0), generation};
+		else
+			ret->absent[ret->absent_count++] =
+			    (struct store_absent){pg_id(r, i, 0), generation + 1};
 	}
 	return 0;
+}
+
+/* What is stopped, or runs on, without a row of its own is said where people look (A2). */
+static int
+unknown_say(struct pg *pg, const char *host_id, const char *kind, const struct store_absent *rows,
+    size_t n, struct arena *a, struct err *err)
+{
+	static const struct pg_statement say = {"hello_unknown_said",
+	    "INSERT INTO event_outbox (kind, host, text) VALUES ($1, $2, $3)"};
+	const char *text = n > 0 ? rules_unknown_event(rows, n, a) : "";
+	struct pg_params p;
+
+	if (!text)
+		return pg_no_room(err);
+	if (n == 0)
+		return 0;
+	pg_params_init(&p, a);
+	pg_add_text(&p, kind);
+	pg_add_text(&p, host_id);
+	pg_add_text(&p, text);
+	return pg_run(pg, &say, &p, NULL, err);
+}
+
+static int
+unknown_said(struct pg *pg, const struct store_hello *h, const struct store_hello_answer *found,
+    struct arena *a, struct err *err)
+{
+	if (unknown_say(pg, h->host_id, RULES_EVENT_UNKNOWN_STOPPED, found->absent,
+		found->absent_count, a, err) != 0)
+		return -1;
+	return unknown_say(
+	    pg, h->host_id, RULES_EVENT_UNKNOWN_KEPT, found->unknown, found->unknown_count, a, err);
 }
 
 /* K19, the control plane's side: does the host see what we see? */
 static int
 digest_differs(
-    struct pg *pg, const struct store_hello *h, struct arena *a, bool *ret, struct err *err)
+    struct pg *pg, const struct store_hello *h, bool has_executors, bool *ret, struct err *err)
 {
-	static const struct pg_statement members = {"hello_digest",
-	    "SELECT e.executor_id, e.accepted_generation, e.incarnation, e.rank FROM host_executor "
-	    "x"
-	    " JOIN executor e USING (executor_id) WHERE x.host_id = $1"
-	    " AND e.accepted_generation > 0 AND e.gone_generation = 0"};
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct digest d = {0, 0};
-	struct pg_params p;
+	struct digest d = {0};
 
-	pg_params_init(&p, a);
-	pg_add_text(&p, h->host_id);
-	if (pg_run(pg, &members, &p, &r, err) != 0)
+	if (has_executors && pg_store_host_digests(&pg->base, &h->host_id, 1, &d, err) != 0)
 		return -1;
-	for (int i = 0; i < PQntuples(r); i++) {
-		struct id id = pg_id(r, i, 0);
-
-		digest_add(&d, &id, (uint64_t)pg_int(r, i, 1), (uint32_t)pg_int(r, i, 2),
-		    (int)pg_int(r, i, 3));
-	}
 	*ret = d.count != h->digest_count || d.sum != h->digest_sum;
 	return 0;
 }
 
+/* A fleet that comes back says a hello each at once, most with nothing on the books: what cannot
+ * find anything is not asked. */
 static int
-answer_fill(struct pg *pg, const struct store_hello *h, struct arena *a,
-    struct store_hello_answer *ret, struct err *err)
+hello_accept(struct pg *pg, const struct store_hello *h, const struct hello_row *row, bool late,
+    struct arena *a, struct store_hello_answer *ret, struct err *err)
 {
-	static const struct pg_statement read = {"hello_read",
-	    "SELECT epoch, journal_floor, clock_timestamp(), term_floor() FROM host "
-	    "WHERE host_id = $1"};
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_params p;
-
-	pg_params_init(&p, a);
-	pg_add_text(&p, h->host_id);
-	if (pg_run(pg, &read, &p, &r, err) != 0)
-		return -1;
-	ret->epoch = (uint64_t)pg_int(r, 0, 0);
-	ret->journal_floor = (uint64_t)pg_int(r, 0, 1);
-	ret->now_us = pg_time(r, 0, 2);
-	return find_absent(pg, h, (uint64_t)pg_int(r, 0, 3), a, ret, err);
-}
-
-static int
-hello_accept(struct pg *pg, const struct store_hello *h, const struct host_now *now,
-    const struct ruling *ruling, struct arena *a, struct store_hello_answer *ret, struct err *err)
-{
-	if (now->exists && !ruling->late && host_update(pg, h, now, ruling, a, err) != 0)
-		return -1;
-	if (answer_fill(pg, h, a, ret, err) != 0)
+	ret->epoch = row->epoch;
+	ret->journal_floor = row->journal_floor;
+	ret->now_us = row->now_us;
+	if (h->record_count > 0 && find_absent(pg, h, row->term_floor, a, ret, err) != 0)
 		return -1;
 	/* What is gone is out of the digest on both sides, so it is marked first. */
-	if (!ruling->late && mark_gone(pg, h, ret->journal_floor, a, err) != 0)
+	if (!late && row->has_executors && mark_gone(pg, h, row->journal_floor, a, err) != 0)
 		return -1;
-	return digest_differs(pg, h, a, &ret->report_all, err);
+	if (!late && unknown_said(pg, h, ret, a, err) != 0)
+		return -1;
+	return digest_differs(pg, h, row->has_executors, &ret->report_all, err);
 }
 
 static int
@@ -360,32 +347,51 @@ pool_known(struct pg *pg, const char *pool, struct arena *a, struct err *err)
 	return pg_run(pg, &ensure, &p, NULL, err);
 }
 
+/* The host as it was, locked; made when it never was (*ret_made, and *ret_row is what it is now).
+ */
+static int
+host_find(struct pg *pg, const struct store_hello *h, struct arena *a, struct rules_host *ret_was,
+    bool *ret_made, struct hello_row *ret_row, struct err *err)
+{
+	*ret_made = false;
+	if (host_lock(pg, h, a, ret_was, err) != 0)
+		return -1;
+	/* A pool that the host is in is known. */
+	if (!ret_was->same_pool && pool_known(pg, h->pool, a, err) != 0)
+		return -1;
+	if (ret_was->exists)
+		return 0;
+	if (host_insert(pg, h, a, ret_made, ret_row, err) != 0)
+		return -1;
+	return *ret_made ? 0 : host_lock(pg, h, a, ret_was, err);
+}
+
 static int
 hello_in_transaction(struct pg *pg, const struct store_hello *h, struct arena *a,
     struct store_hello_answer *ret, struct err *err)
 {
-	struct host_now now;
-	struct ruling ruling;
-	bool made = false;
+	struct rules_host was;
+	struct rules_ruling ruling;
+	struct hello_row row;
+	bool made;
+	int r = 0;
 
-	if (pool_known(pg, h->pool, a, err) != 0 || host_lock(pg, h, a, &now, err) != 0)
+	if (host_find(pg, h, a, &was, &made, &row, err) != 0)
 		return -1;
-	if (!now.exists) {
-		if (host_insert(pg, h, a, &made, err) != 0)
-			return -1;
-		if (!made && host_lock(pg, h, a, &now, err) != 0)
-			return -1;
-	}
-	ruling = rule(&now, h);
+	ruling = rules_hello(&was, h);
 	ret->verdict = ruling.verdict;
 	ret->reason = ruling.reason;
 	ret->first_seen = made;
 	ret->epoch_raised = ruling.raise_epoch;
 	if (ruling.verdict == STORE_HELLO_TICKET)
-		ret->ticket = now.epoch;
+		ret->ticket = was.epoch;
 	if (ruling.verdict != STORE_HELLO_ACCEPTED)
 		return 0;
-	return hello_accept(pg, h, &now, &ruling, a, ret, err);
+	if (ruling.late)
+		r = host_read(pg, h, a, &row, err);
+	else if (!made)
+		r = host_update(pg, h, &was, &ruling, a, &row, err);
+	return r == 0 ? hello_accept(pg, h, &row, ruling.late, a, ret, err) : -1;
 }
 
 int

@@ -158,7 +158,9 @@ pg_store_host_cordon(struct store *s, const char *host_id, bool cordon, const ch
 	static const struct pg_statement set = {"host_cordon",
 	    "WITH u AS (UPDATE host SET cordoned_at = CASE WHEN $2 THEN clock_timestamp() END,"
 	    "   cordoned_by = CASE WHEN $2 THEN $4 ELSE '' END,"
-	    "   cordon_reason = CASE WHEN $2 THEN $3 ELSE '' END"
+	    "   cordon_reason = CASE WHEN $2 THEN $3 ELSE '' END,"
+	    "   draining_at = CASE WHEN $2 THEN draining_at END,"
+	    "   drain_deadline_at = CASE WHEN $2 THEN drain_deadline_at END"
 	    "   WHERE host_id = $1 AND state <> 4 AND (cordoned_at IS NOT NULL) <> $2"
 	    "   RETURNING host_id),"
 	    "v AS (INSERT INTO event_outbox (kind, host, who, text)"
@@ -231,6 +233,16 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	    "v AS (INSERT INTO event_outbox (kind, executor_id, host, who, text)"
 	    "   SELECT 'executor.lost', executor_id, $1, $2, 'host_retired' FROM u)"
 	    "SELECT count(*) FROM u"};
+	/* What was still to be said to it, nobody will hear. */
+	static const struct pg_statement commands = {"host_remove_commands",
+	    "WITH u AS (UPDATE command c SET outcome = 2, outcome_at = clock_timestamp(),"
+	    "   outcome_reason = 'its host was removed' FROM outbox o, executor e"
+	    "   WHERE o.host_id = $1 AND c.message_id = o.message_id"
+	    "   AND e.executor_id = c.executor_id AND e.generation = c.generation"
+	    "   AND greatest(e.accepted_generation, e.gone_generation) < c.generation"
+	    "   AND c.outcome IS NULL RETURNING c.executor_id, c.outcome_reason)"
+	    "INSERT INTO event_outbox (kind, executor_id, host, who, text)"
+	    " SELECT 'command.dead', executor_id, $1, $2, outcome_reason FROM u"};
 	static const struct pg_statement retire = {"host_retire",
 	    "WITH u AS (UPDATE host SET state = 4, retired_at = clock_timestamp() WHERE host_id = "
 	    "$1"
@@ -245,7 +257,9 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	pg_add_text(&by, who);
 	if (pg_run(pg, &retire, &by, NULL, err) != 0 || pg_run(pg, &capacity, &p, NULL, err) != 0)
 		return -1;
-	return pg_run(pg, &executors, &by, NULL, err);
+	if (pg_run(pg, &executors, &by, NULL, err) != 0)
+		return -1;
+	return pg_run(pg, &commands, &by, NULL, err);
 }
 
 int

@@ -97,9 +97,16 @@ pg_host_row(const PGresult *r, int row, struct arena *a, struct store_host *ret,
 	    .last_heartbeat_us = pg_time(r, row, 29),
 	    .rtt_us = pg_int(r, row, 30),
 	    .suspect_since_us = pg_time(r, row, 31),
-	    .executors = (uint32_t)pg_int(r, row, 32)};
+	    .executors = (uint32_t)pg_int(r, row, 32),
+	    .suspect_reason = pg_text(r, row, 33, a),
+	    .verdict_held = pg_bool(r, row, 34),
+	    .lost_confirmed_by = pg_text(r, row, 35, a),
+	    .draining_us = pg_time(r, row, 36),
+	    .drain_deadline_us = pg_time(r, row, 37),
+	    .drained_by = pg_text(r, row, 38, a),
+	    .capabilities = pg_text(r, row, 39, a)};
 	ret->overcommitted = !resources_fit(&ret->capacity, &ret->used, &nothing, &ignored);
-	if (!ret->host_id || !ret->pool || !ret->server)
+	if (!ret->host_id || !ret->pool || !ret->server || !ret->capabilities)
 		return pg_no_room(err);
 	if (labels_read(PQgetvalue(r, row, 12), a, ret, err) != 0)
 		return -1;

@@ -84,9 +84,11 @@ pg_messages_load(struct pg *pg, const struct id *message_ids, size_t n, struct a
 			if (message_open(r, row, a, m, err) != 0)
 				return -1;
 		}
-		if (m->item_count < STORE_MESSAGE_ITEMS_MAX &&
-		    pg_item_read(r, row, 0, a, &m->items[m->item_count++], err) != 0)
+		if (m->item_count == STORE_MESSAGE_ITEMS_MAX)
+			continue;
+		if (pg_item_read(r, row, 0, a, &m->items[m->item_count], err) != 0)
 			return -1;
+		m->item_count++;
 	}
 	*ret_n = count;
 	return 0;

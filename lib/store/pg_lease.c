@@ -16,6 +16,7 @@ static const struct pg_statement take = {"lease_take",
     "INSERT INTO lease (name, holder, epoch, expires_at)"
     " VALUES ($1, $2, 1, clock_timestamp() + $3 * interval '1 millisecond')"
     " ON CONFLICT (name) DO UPDATE SET holder = $2, epoch = lease.epoch + 1,"
+    "   taken_at = clock_timestamp(),"
     "   expires_at = clock_timestamp() + $3 * interval '1 millisecond'"
     " WHERE lease.expires_at <= clock_timestamp() RETURNING epoch"};
 
@@ -76,22 +77,20 @@ pg_store_lease_release(struct store *s, struct store_lease *l, struct err *err)
 	return pg_run(pg_of(s), &release, &p, NULL, err);
 }
 
-int
-pg_fence(struct pg *pg, const struct store_lease *l, struct err *err)
-{
-	static const struct pg_statement fence = {
-	    "lease_fence", "SELECT 1 FROM lease WHERE name = $1 AND epoch = $2 FOR KEY SHARE"};
-	CLEANUP(arena_free) struct arena *a = arena_new(0);
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_params p;
+static const struct pg_statement fence = {
+    "lease_fence", "SELECT 1 FROM lease WHERE name = $1 AND epoch = $2 FOR KEY SHARE"};
 
-	if (!a)
-		return pg_no_room(err);
-	pg_params_init(&p, a);
-	pg_add_text(&p, l->name);
-	pg_add_int8(&p, (int64_t)l->epoch);
-	if (pg_run(pg, &fence, &p, &r, err) != 0)
-		return -1;
+static void
+fence_params(struct pg_params *p, const struct store_lease *l, struct arena *a)
+{
+	pg_params_init(p, a);
+	pg_add_text(p, l->name);
+	pg_add_int8(p, (int64_t)l->epoch);
+}
+
+static int
+fence_check(const struct store_lease *l, const PGresult *r, struct err *err)
+{
 	if (PQntuples(r) == 0)
 		return err_set(err, ERR_DENIED, "lease %s is held by another epoch than %llu",
 		    l->name, (unsigned long long)l->epoch);
@@ -99,13 +98,59 @@ pg_fence(struct pg *pg, const struct store_lease *l, struct err *err)
 }
 
 int
+pg_fence(struct pg *pg, const struct store_lease *l, struct err *err)
+{
+	CLEANUP(arena_free) struct arena *a = arena_new(0);
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_params p;
+
+	if (!a)
+		return pg_no_room(err);
+	fence_params(&p, l, a);
+	if (pg_run(pg, &fence, &p, &r, err) != 0)
+		return -1;
+	return fence_check(l, r, err);
+}
+
+static int
+begin_fenced(
+    struct pg *pg, const struct store_lease *l, struct pg_step steps[2], size_t n, struct err *err)
+{
+	CLEANUP(arena_free) struct arena *a = arena_new(0);
+	struct pg_params p;
+	int r;
+
+	if (!a)
+		return pg_no_room(err);
+	fence_params(&p, l, a);
+	steps[0] = (struct pg_step){.statement = &fence, .params = &p};
+	if (pg_begin_with(pg, steps, n, err) != 0)
+		return -1;
+	r = fence_check(l, steps[0].result, err);
+	PQclear(TAKE(steps[0].result));
+	if (r != 0)
+		pg_rollback(pg);
+	return r;
+}
+
+int
 pg_begin_fenced(struct pg *pg, const struct store_lease *l, struct err *err)
 {
-	if (pg_begin(pg, err) != 0)
-		return -1;
-	if (pg_fence(pg, l, err) != 0) {
-		pg_rollback(pg);
-		return -1;
+	struct pg_step steps[2] = {0};
+
+	return begin_fenced(pg, l, steps, 1, err);
+}
+
+int
+pg_begin_fenced_with(struct pg *pg, const struct store_lease *l, const struct pg_statement *st,
+    struct pg_params *p, PGresult **ret_result, struct err *err)
+{
+	struct pg_step steps[2] = {{0}, {.statement = st, .params = p}};
+
+	if (begin_fenced(pg, l, steps, 2, err) == 0) {
+		*ret_result = steps[1].result;
+		return 0;
 	}
-	return 0;
+	PQclear(steps[1].result);
+	return -1;
 }

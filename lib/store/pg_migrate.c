@@ -21,7 +21,7 @@ static const char table_sql[] =
 static int
 version_of(const struct migration *m)
 {
-	return atoi(m->name);
+	return (int)strtol(m->name, NULL, 10);
 }
 
 /* Polls: a blocking wait for the lock would hold a snapshot, and CREATE INDEX CONCURRENTLY in

@@ -11,8 +11,9 @@ pg_store_outbox_sent(struct store *s, const struct id *message_ids, size_t n, st
 	static const struct pg_statement sent = {"outbox_sent",
 	    "WITH o AS (UPDATE outbox SET sent_at = coalesce(sent_at, clock_timestamp()),"
 	    "   attempts = attempts + 1 WHERE message_id = ANY($1::uuid[]))"
-	    "UPDATE command SET sent_at = clock_timestamp()"
-	    " WHERE message_id = ANY($1::uuid[]) AND sent_at IS NULL"};
+	    "UPDATE command SET sent_at = coalesce(sent_at, clock_timestamp()),"
+	    " last_sent_at = clock_timestamp(), deliveries = deliveries + 1"
+	    " WHERE message_id = ANY($1::uuid[])"};
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	struct pg_params p;
 

@@ -144,6 +144,7 @@ pg_add_jsonb(struct pg_params *p, const char *json)
 	p->failed = p->failed || !wire;
 	if (wire) {
 		wire[0] = 1;
+		// NOLINTNEXTLINE(bugprone-not-null-terminated-result): the length goes with it
 		memcpy(wire + 1, json, n);
 	}
 	param_add(p, OID_JSONB, wire, n + 1);

@@ -37,7 +37,13 @@ row_read(const PGresult *r, int row, struct arena *a, struct store_queued *ret)
 		.disk_bytes = pg_int(r, row, 12),
 		.gpus = pg_int(r, row, 13),
 		.slots = pg_int(r, row, 14)},
-	    .accept_timeout_ms = (uint32_t)pg_int(r, row, 15)};
+	    .accept_timeout_ms = (uint32_t)pg_int(r, row, 15),
+	    .waited_us = pg_int(r, row, 17),
+	    .needs = pg_text(r, row, 18, a),
+	    .spread_by = pg_text(r, row, 19, a),
+	    .spread_skew = (uint32_t)pg_int(r, row, 20),
+	    .apart_by = pg_text(r, row, 21, a),
+	    .apart_max = (uint32_t)pg_int(r, row, 22)};
 }
 
 /* A spec may be 200 KiB: each is read once, however many executors share it. */
@@ -98,6 +104,9 @@ pg_store_queue_load(struct store *s, const char *pool, uint64_t after, struct ar
 	    "SELECT e.executor_id, e.session_id, s.name, e.idx, e.attempt, e.revision, q.priority,"
 	    " p.driver, p.selector, p.limits_required, p.cpu_millis, p.memory_bytes, p.disk_bytes,"
 	    " p.gpus, p.slots, p.accept_timeout_ms, " POSITION
+	    ", (extract(epoch FROM clock_timestamp() - greatest(e.queued_at, q.not_before)) * 1e6)"
+	    "::int8"
+	    ", p.needs, p.spread_by, p.spread_skew, p.apart_by, p.apart_max"
 	    " FROM placement_queue q JOIN executor e USING (executor_id) JOIN session s USING "
 	    "(session_id)"
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
@@ -120,7 +129,8 @@ pg_store_queue_load(struct store *s, const char *pool, uint64_t after, struct ar
 		return pg_no_room(err);
 	for (size_t i = 0; i < n; i++) {
 		row_read(r, (int)i, a, &rows[i]);
-		if (!rows[i].session || !rows[i].driver || !rows[i].selector)
+		if (!rows[i].session || !rows[i].driver || !rows[i].selector || !rows[i].needs ||
+		    !rows[i].spread_by || !rows[i].apart_by)
 			return pg_no_room(err);
 	}
 	*ret = rows;

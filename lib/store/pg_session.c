@@ -14,15 +14,19 @@ static const struct pg_statement pool_ensure = {
 static const struct pg_statement create = {"session_create",
     "WITH s AS ("
     "  INSERT INTO session (session_id, name, pool_id, state, revision, replicas, priority, spec,"
-    "                       lost_after_ms, created_by)"
-    "  SELECT $1, $2, p.pool_id, 1, 1, $4, $5, $6, $7, $8 FROM pool p WHERE p.name = $3"
+    "                       lost_after_ms, created_by, replace_lost, replace_after_ms,"
+    "                       replacements_max, replace_failed, max_unavailable, indexes)"
+    "  SELECT $1, $2, p.pool_id, 1, 1, $4, $5, $6, $7, $8, $22, $23, $24, $25, $26, $4"
+    "  FROM pool p WHERE p.name = $3"
     "  ON CONFLICT (name) WHERE state <> 3 DO NOTHING"
     "  RETURNING session_id, name, pool_id, priority, replicas),"
     "c AS (INSERT INTO session_counter (session_id) SELECT session_id FROM s),"
     "sp AS (INSERT INTO executor_spec (session_id, revision, body, driver, selector,"
     "                limits_required, cpu_millis, memory_bytes, disk_bytes, gpus, slots,"
-    "                stop_grace_ms, accept_timeout_ms)"
-    "  SELECT session_id, 1, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19 FROM s),"
+    "                stop_grace_ms, accept_timeout_ms, needs, spread_by, spread_skew, apart_by,"
+    "                apart_max)"
+    "  SELECT session_id, 1, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $27, $28, $29,"
+    "    $30, $31 FROM s),"
     "e AS (INSERT INTO executor (executor_id, session_id, revision, pool_id, idx, attempt, rank, "
     "state)"
     "  SELECT u.id, s.session_id, 1, s.pool_id, u.n::int - 1, 1, 10, 10"
@@ -41,13 +45,14 @@ static const struct pg_statement create = {"session_create",
 
 #define SESSION_COLUMNS                                                                            \
 	"s.session_id, s.name, p.name, s.spec::text, s.created_by, s.state, s.revision,"           \
-	"s.replicas, s.created_at, s.closed_at,"                                                   \
+	"s.replicas, s.created_at, s.closed_at, s.template_revision,"                              \
+	"s.previous_spec::text, s.rolling, s.rollout_paused,"                                      \
 	"c.queued, c.placed, c.accepted, c.pulling, c.starting, c.running, c.backoff, c.stopping," \
 	"c.succeeded, c.failed, c.stopped, c.rejected, c.lost, c.expired, c.cancelled"
 #define SESSION_FROM                                                                               \
 	" FROM session s JOIN pool p USING (pool_id) JOIN session_counter c USING (session_id)"
 
-/* In the order of SESSION_COLUMNS, from column 10. */
+/* In the order of SESSION_COLUMNS, from column 14. */
 static const enum executor_state counter_states[] = {EXECUTOR_QUEUED, EXECUTOR_PLACED,
     EXECUTOR_ACCEPTED, EXECUTOR_PULLING, EXECUTOR_STARTING, EXECUTOR_RUNNING, EXECUTOR_BACKOFF,
     EXECUTOR_STOPPING, EXECUTOR_SUCCEEDED, EXECUTOR_FAILED, EXECUTOR_STOPPED, EXECUTOR_REJECTED,
@@ -71,10 +76,17 @@ row_read(const PGresult *r, int row, struct arena *a, struct store_session *ret,
 	    .revision = (uint64_t)pg_int(r, row, 6),
 	    .replicas = (uint32_t)pg_int(r, row, 7),
 	    .created_us = pg_time(r, row, 8),
-	    .closed_us = pg_time(r, row, 9)};
+	    .closed_us = pg_time(r, row, 9),
+	    .template_revision = (uint64_t)pg_int(r, row, 10),
+	    .previous_spec_json = pg_text(r, row, 11, a),
+	    .rolling = pg_bool(r, row, 12),
+	    .rollout_paused = pg_text(r, row, 13, a)};
 	for (size_t i = 0; i < COUNT_OF(counter_states); i++)
-		ret->counters[counter_states[i]] = (uint64_t)pg_int(r, row, 10 + (int)i);
-	return ret->name && ret->pool && ret->spec_json && ret->who ? 0 : pg_no_room(err);
+		ret->counters[counter_states[i]] = (uint64_t)pg_int(r, row, 14 + (int)i);
+	return ret->name && ret->pool && ret->spec_json && ret->who && ret->previous_spec_json &&
+		       ret->rollout_paused
+		   ? 0
+		   : pg_no_room(err);
 }
 
 /* Adds the unfolded edges; call in the snapshot in which the rows were read. */
@@ -237,6 +249,16 @@ session_insert(struct pg *pg, const struct store_session_new *n, struct arena *a
 		pg_put_uuid(&ids, &n->executor_ids[i]);
 	pg_array_end(&ids);
 	pg_add_text(&p, n->key ? n->key : "");
+	pg_add_bool(&p, n->replace_lost);
+	pg_add_int4(&p, (int32_t)n->replace_after_ms);
+	pg_add_int4(&p, (int32_t)n->replacements_max);
+	pg_add_bool(&p, n->replace_failed);
+	pg_add_int4(&p, (int32_t)n->max_unavailable);
+	pg_add_text(&p, n->needs ? n->needs : "");
+	pg_add_text(&p, n->spread_by ? n->spread_by : "");
+	pg_add_int4(&p, (int32_t)n->spread_skew);
+	pg_add_text(&p, n->apart_by ? n->apart_by : "");
+	pg_add_int4(&p, (int32_t)n->apart_max);
 	if (pg_run(pg, &create, &p, &r, err) != 0)
 		return -1;
 	*ret_created = PQntuples(r) > 0;

@@ -11,8 +11,8 @@ head_read(struct pg *pg, const struct store_sync *q, struct arena *a, struct sto
     struct err *err)
 {
 	static const struct pg_statement head = {"sync_head",
-	    "SELECT epoch = $2 AND state IN (1, 2), host_seq, clock_timestamp() FROM host"
-	    " WHERE host_id = $1"};
+	    "SELECT coalesce(h.epoch = $2 AND h.state IN (1, 2), false), h.host_seq,"
+	    " clock_timestamp() FROM (SELECT) one LEFT JOIN host h ON h.host_id = $1"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
@@ -21,11 +21,11 @@ head_read(struct pg *pg, const struct store_sync *q, struct arena *a, struct sto
 	pg_add_int8(&p, (int64_t)q->epoch);
 	if (pg_run(pg, &head, &p, &r, err) != 0)
 		return -1;
-	ret->hello_required = PQntuples(r) == 0 || !pg_bool(r, 0, 0);
+	ret->hello_required = !pg_bool(r, 0, 0);
+	ret->now_us = pg_time(r, 0, 2);
 	if (ret->hello_required)
 		return 0;
 	ret->as_of_seq = q->as_of_seq ? q->as_of_seq : (uint64_t)pg_int(r, 0, 1);
-	ret->now_us = pg_time(r, 0, 2);
 	return 0;
 }
 

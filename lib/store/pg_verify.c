@@ -36,12 +36,14 @@ static const struct invariant invariants[] = {
 	" (95, k.expired), (96, k.cancelled)) t(state, n)"
 	" UNION ALL SELECT x.s, x.t, 1 FROM session_delta d, unnest(d.sessions, d.to_states) x(s, "
 	"t)"
+	"   JOIN session_counter k ON k.session_id = x.s"
 	" UNION ALL SELECT x.s, x.f, -1 FROM session_delta d, unnest(d.sessions, d.from_states) "
 	"x(s, f)"
-	"   WHERE x.f > 0"
+	"   JOIN session_counter k ON k.session_id = x.s WHERE x.f > 0"
 	" UNION ALL SELECT session_id, state, -count(*) FROM executor GROUP BY 1, 2) v"
 	" GROUP BY 1, 2 HAVING sum(n) <> 0"
-	/* Counters keep the totals of executors that retention has removed. */
+	/* Counters keep the totals of executors that retention has removed; edges of a session it
+	 * removed wait for the fold that forgets them. */
 	"   AND NOT (state >= 90 AND sum(n) > 0)) w",
 	"w.session_id::text || ' state ' || w.state"),
     LOOK("rank_follows_state", "executor WHERE rank <> least(state, 90)", "executor_id::text"),

@@ -7,6 +7,8 @@ struct store_join_result {
 	uint64_t ended;      /* executor_ended rows appended */
 	uint64_t superseded; /* reports of a superseded journal, dropped (K2) */
 	uint64_t late;       /* late outcomes stored (K14) */
+	uint64_t accepted;   /* RUNs whose acceptance was news */
+	uint64_t rejected;   /* RUNs that their host refused */
 	/* Pools whose scheduler should look now (ended or gone executors). */
 	const char *pools[16];
 	size_t pool_count;
@@ -20,6 +22,8 @@ MUST_USE int store_executor_join(struct store *s, const struct report *reports, 
 struct store_executor {
 	struct id executor_id, session_id;
 	const char *session, *host_id, *reason, *detail, *late_outcome; /* "" when none */
+	const char *stopped_for; /* "user", "close", "scale", "drain", "roll"; "": nobody did */
+	uint64_t revision;       /* of its template */
 	uint32_t index, attempt, incarnation;
 	enum executor_state state;
 	enum desired_state desired;

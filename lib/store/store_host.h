@@ -46,8 +46,8 @@ struct store_hello_answer {
 	const char *reason;
 	uint64_t epoch, ticket, journal_floor;
 	bool report_all, first_seen, epoch_raised;
-	struct store_absent *absent;
-	size_t absent_count;
+	struct store_absent *absent, *unknown; /* unknown: as the host said them (K6) */
+	size_t absent_count, unknown_count;
 	int64_t now_us;
 };
 /* One transaction under the host's row lock; K1, K2, K4, K5, K6 exactly. */
@@ -93,6 +93,11 @@ MUST_USE int store_host_heads(struct store *s, const char *const *host_ids, size
     struct arena *a, struct store_host_head **ret, size_t *ret_n, int64_t *ret_now_us,
     struct err *err);
 
+/* The control plane's side of K19, for n hosts: of what they should be running, as reported.  In
+ * the order of host_ids; unknown hosts have the empty digest. */
+MUST_USE int store_host_digests(
+    struct store *s, const char *const *host_ids, size_t n, struct digest *ret, struct err *err);
+
 struct store_beat {
 	const char *host_id, *server;
 	int64_t at_us; /* real time */
@@ -108,13 +113,18 @@ struct store_host {
 	enum host_state state;
 	uint64_t epoch, host_seq, contiguous_seq;
 	uint32_t protocol_revision;
-	struct label *labels; /* host facts overlaid by operators' labels (A8) */
+	const char *capabilities; /* space separated */
+	struct label *labels;     /* host facts overlaid by operators' labels (A8) */
 	size_t label_count;
 	struct store_driver *drivers;
 	size_t driver_count;
 	struct resources capacity, used;
 	bool overcommitted, cordoned;
+	bool verdict_held; /* would be given up, but the cap is reached or others come back (K22) */
 	const char *cordoned_by, *cordon_reason;
+	const char *suspect_reason, *lost_confirmed_by; /* "" when none */
+	const char *drained_by;
+	int64_t draining_us, drain_deadline_us; /* 0: is not; no deadline */
 	int64_t cordoned_us, first_seen_us, last_hello_us, last_heartbeat_us, rtt_us,
 	    suspect_since_us;
 	uint32_t executors;
@@ -126,6 +136,11 @@ MUST_USE int store_host_list(struct store *s, const char *pool, bool all, const 
     uint32_t limit, struct arena *a, struct store_host **ret, size_t *ret_n, struct err *err);
 /* cordon false lifts it.  Idempotent; an event says who. */
 MUST_USE int store_host_cordon(struct store *s, const char *host_id, bool cordon,
+    const char *reason, const char *who, struct err *err);
+/* Cordons a host and moves its executors away, a disruption budget of each session at a time; after
+ * deadline_ms (0: none) all at once.  drain false: what has not been moved stays, the cordon too.
+ * Idempotent: repeating it sets the deadline anew. */
+MUST_USE int store_host_drain(struct store *s, const char *host_id, bool drain, int64_t deadline_ms,
     const char *reason, const char *who, struct err *err);
 /* RETIRED: refused with ERR_CONFLICT while host_executor rows exist unless confirm; then its
  * executors end LOST and their rows go (K16, K29). */

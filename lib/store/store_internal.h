@@ -40,6 +40,23 @@
 	    (struct store * s, const char *name, uint64_t revision, bool now, const char *who,     \
 		struct arena *a, struct store_session *ret, struct err *err),                      \
 	    (s, name, revision, now, who, a, ret, err))                                            \
+	X(session_update,                                                                          \
+	    (struct store * s, const struct store_session_new *n, uint64_t revision,               \
+		bool template_changed, struct arena *a, struct store_session *ret,                 \
+		struct err *err),                                                                  \
+	    (s, n, revision, template_changed, a, ret, err))                                       \
+	X(session_resume,                                                                          \
+	    (struct store * s, const char *name, const char *who, struct arena *a,                 \
+		struct store_session *ret, struct err *err),                                       \
+	    (s, name, who, a, ret, err))                                                           \
+	X(host_drain,                                                                              \
+	    (struct store * s, const char *host_id, bool drain, int64_t deadline_ms,               \
+		const char *reason, const char *who, struct err *err),                             \
+	    (s, host_id, drain, deadline_ms, reason, who, err))                                    \
+	X(displace,                                                                                \
+	    (struct store * s, const struct store_lease *lease, const char *pool, struct arena *a, \
+		struct store_displace_result *ret, struct err *err),                               \
+	    (s, lease, pool, a, ret, err))                                                         \
 	X(session_why,                                                                             \
 	    (struct store * s, const char *name, struct arena *a, struct store_why **ret,          \
 		size_t *ret_n, struct err *err),                                                   \
@@ -57,6 +74,10 @@
 		struct store_host_head **ret, size_t *ret_n, int64_t *ret_now_us,                  \
 		struct err *err),                                                                  \
 	    (s, host_ids, n, a, ret, ret_n, ret_now_us, err))                                      \
+	X(host_digests,                                                                            \
+	    (struct store * s, const char *const *host_ids, size_t n, struct digest *ret,          \
+		struct err *err),                                                                  \
+	    (s, host_ids, n, ret, err))                                                            \
 	X(host_liveness,                                                                           \
 	    (struct store * s, const struct store_beat *beats, size_t n, struct err *err),         \
 	    (s, beats, n, err))                                                                    \
@@ -96,6 +117,27 @@
 	    (struct store * s, const struct id *executor_id, bool now, const char *who,            \
 		struct err *err),                                                                  \
 	    (s, executor_id, now, who, err))                                                       \
+	X(command_list,                                                                            \
+	    (struct store * s, const struct store_command_query *q, struct arena *a,               \
+		struct store_command **ret, size_t *ret_n, struct err *err),                       \
+	    (s, q, a, ret, ret_n, err))                                                            \
+	X(command_get,                                                                             \
+	    (struct store * s, const struct id *executor_id, uint64_t generation, struct arena *a, \
+		struct store_command *ret, struct err *err),                                       \
+	    (s, executor_id, generation, a, ret, err))                                             \
+	X(command_replay,                                                                          \
+	    (struct store * s, const struct id *executor_id, uint64_t generation, const char *who, \
+		struct arena *a, struct store_command *ret, struct err *err),                      \
+	    (s, executor_id, generation, who, a, ret, err))                                        \
+	X(command_drop,                                                                            \
+	    (struct store * s, const struct id *executor_id, uint64_t generation, const char *who, \
+		struct arena *a, struct store_command *ret, struct err *err),                      \
+	    (s, executor_id, generation, who, a, ret, err))                                        \
+	X(exhaust,                                                                                 \
+	    (struct store * s, const struct store_lease *lease, const char *pool,                  \
+		uint32_t deliveries_max, uint32_t answer_after_ms, size_t *ret_n,                  \
+		struct err *err),                                                                  \
+	    (s, lease, pool, deliveries_max, answer_after_ms, ret_n, err))                         \
 	X(fleet_load,                                                                              \
 	    (struct store * s, const char *pool, struct arena *a, struct store_host **ret,         \
 		size_t *ret_n, struct err *err),                                                   \
@@ -104,6 +146,14 @@
 	    (struct store * s, const char *pool, uint64_t offset_after, struct arena *a,           \
 		struct store_queued **ret, size_t *ret_n, uint64_t *ret_last, struct err *err),    \
 	    (s, pool, offset_after, a, ret, ret_n, ret_last, err))                                 \
+	X(presence_load,                                                                           \
+	    (struct store * s, const struct id *session_ids, size_t n, struct arena *a,            \
+		struct store_presence **ret, size_t *ret_n, struct err *err),                      \
+	    (s, session_ids, n, a, ret, ret_n, err))                                               \
+	X(avoided_load,                                                                            \
+	    (struct store * s, const struct id *session_ids, size_t n, struct arena *a,            \
+		struct store_avoided **ret, size_t *ret_n, struct err *err),                       \
+	    (s, session_ids, n, a, ret, ret_n, err))                                               \
 	X(place,                                                                                   \
 	    (struct store * s, const struct store_lease *lease, const char *pool,                  \
 		const struct store_placement *placements, size_t n, struct arena *a,               \
@@ -138,14 +188,39 @@
 	    (struct store * s, const struct store_lease *lease, const struct store_retention *r,   \
 		uint64_t *ret_removed, bool *ret_more, struct err *err),                           \
 	    (s, lease, r, ret_removed, ret_more, err))                                             \
-	X(event_publish,                                                                           \
-	    (struct store * s, const struct store_lease *lease, uint32_t limit, size_t *ret_n,     \
+	X(judge_roster,                                                                            \
+	    (struct store * s, struct arena * a, struct store_judged * *ret, size_t *ret_n,        \
 		struct err *err),                                                                  \
-	    (s, lease, limit, ret_n, err))                                                         \
+	    (s, a, ret, ret_n, err))                                                               \
+	X(host_suspect,                                                                            \
+	    (struct store * s, const struct store_lease *lease,                                    \
+		const struct store_verdict *verdicts, size_t n, size_t *ret_n, struct err *err),   \
+	    (s, lease, verdicts, n, ret_n, err))                                                   \
+	X(host_heard,                                                                              \
+	    (struct store * s, const struct store_lease *lease,                                    \
+		const struct store_verdict *verdicts, size_t n, size_t *ret_n, struct err *err),   \
+	    (s, lease, verdicts, n, ret_n, err))                                                   \
+	X(host_lost,                                                                               \
+	    (struct store * s, const struct store_lease *lease, size_t *ret_n, struct err *err),   \
+	    (s, lease, ret_n, err))                                                                \
+	X(host_confirm_lost,                                                                       \
+	    (struct store * s, const char *host_id, const char *who, struct err *err),             \
+	    (s, host_id, who, err))                                                                \
+	X(lost,                                                                                    \
+	    (struct store * s, const struct store_lease *lease, const char *pool,                  \
+		uint32_t grace_ms, struct arena *a, struct store_lost_result *ret,                 \
+		struct err *err),                                                                  \
+	    (s, lease, pool, grace_ms, a, ret, err))                                               \
+	X(event_publish,                                                                           \
+	    (struct store * s, const struct store_lease *lease, struct arena *a, size_t *ret_n,    \
+		uint64_t *ret_newest, struct store_first_runs *ret_runs, struct err *err),         \
+	    (s, lease, a, ret_n, ret_newest, ret_runs, err))                                       \
+	X(census, (struct store * s, struct store_census * ret, struct err * err), (s, ret, err))  \
 	X(event_list,                                                                              \
 	    (struct store * s, const struct store_event_query *q, struct arena *a,                 \
-		struct store_event **ret, size_t *ret_n, bool *ret_gap, struct err *err),          \
-	    (s, q, a, ret, ret_n, ret_gap, err))                                                   \
+		struct store_event **ret, size_t *ret_n, struct store_event_bounds *ret_bounds,    \
+		struct err *err),                                                                  \
+	    (s, q, a, ret, ret_n, ret_bounds, err))                                                \
 	X(event_append, (struct store * s, const struct store_event *e, struct err *err),          \
 	    (s, e, err))
 

@@ -18,9 +18,13 @@ struct store_queued {
 	uint64_t revision;
 	int32_t priority;
 	const char *driver, *selector;
+	const char *needs;                /* capabilities, space separated */
+	const char *spread_by, *apart_by; /* "": does not matter */
+	uint32_t spread_skew, apart_max;
 	bool limits_required;
 	struct resources resources;
 	uint32_t accept_timeout_ms;
+	int64_t waited_us;     /* for a host, at the time of the load; not in a pause of its own */
 	const void *spec_body; /* shared by the executors of one session revision */
 	size_t spec_size;
 };
@@ -29,6 +33,29 @@ struct store_queued {
  * pass can go past executors that do not fit. */
 MUST_USE int store_queue_load(struct store *s, const char *pool, uint64_t after, struct arena *a,
     struct store_queued **ret, size_t *ret_n, uint64_t *ret_last, struct err *err);
+
+/* Where the executors of these sessions are, by session then host: those that are living, and those
+ * whose host is READY and has not let go of them yet.  Sessions without any have no rows. */
+struct store_presence {
+	struct id session_id;
+	const char *host_id;
+	uint32_t count;
+};
+MUST_USE int store_presence_load(struct store *s, const struct id *session_ids, size_t n,
+    struct arena *a, struct store_presence **ret, size_t *ret_n, struct err *err);
+
+/* Hosts that failed these sessions, by session then host: where executors FAILED, were REJECTED,
+ * LOST, EXPIRED, or STOPPED by the host itself.  An end weighs 1000 at first and half of that with
+ * every AVOID_HALF_LIFE_MS; past AVOID_FORGET_MS it is forgotten. */
+struct store_avoided {
+	struct id session_id;
+	const char *host_id;
+	int64_t weight;
+	uint32_t ends;
+	int64_t last_us;
+};
+MUST_USE int store_avoided_load(struct store *s, const struct id *session_ids, size_t n,
+    struct arena *a, struct store_avoided **ret, size_t *ret_n, struct err *err);
 
 /* One message to one host, committed in the outbox, with everything the wire needs. */
 struct store_message {
@@ -78,17 +105,31 @@ MUST_USE int store_outbox_sweep(struct store *s, const char *pool, uint32_t unse
     size_t *ret_n, struct err *err);
 
 struct store_fold_result {
-	size_t intents, ended, gone, deltas, closed_sessions;
+	size_t intents, ended, gone, deltas, closed_sessions, replaced;
 	struct store_message *messages; /* STOP and ABSENT to publish now */
 	size_t message_count;
 	bool more; /* a bound was reached: call again */
 };
 /* Intents: close and stop become desired STOP (generation + 1, command, outbox) or CANCELLED when
  * no command row ever existed.  executor_ended: frees the reservation once, ABSENT follows lazily
- * (absent_after_ms after the end, batched).  executor_gone: drops host_executor, gone_at.  CLOSING
+ * (absent_after_ms after the end, batched).  executor_gone: drops host_executor, gone_at.  Whoever
+ * ended without anybody's wish is replaced where its session wants it: QUEUED at attempt + 1, after
+ * a pause that doubles with each attempt unless it was LOST.  CLOSING
  * sessions without living executors become CLOSED.  Bounded by 1024 of each per call. */
 MUST_USE int store_fold(struct store *s, const struct store_lease *lease, const char *pool,
     uint32_t absent_after_ms, struct arena *a, struct store_fold_result *ret, struct err *err);
+/* Rollouts and drains (E11, P4): within each session's disruption budget, stops executors of an
+ * older template or on a draining host; their successors follow when they have ended (store_fold).
+ * A rollout is paused when an executor of the new template failed, was refused, or is in BACKOFF.
+ */
+struct store_displace_result {
+	size_t stopped, settled, paused, finished; /* finished: rollouts that are over */
+	struct store_message *messages;
+	size_t message_count;
+	bool more;
+};
+MUST_USE int store_displace(struct store *s, const struct store_lease *lease, const char *pool,
+    struct arena *a, struct store_displace_result *ret, struct err *err);
 /* session_delta -> one wide counter row per session; lease name "counters", any scheduler may hold
  * it. */
 MUST_USE int store_fold_counters(

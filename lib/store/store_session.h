@@ -14,9 +14,17 @@ struct store_session_new {
 	uint32_t replicas;
 	int32_t priority;
 	const char *driver, *selector; /* "" selector: any host */
+	/* What placement asks for besides; NULL and 0 where nothing. */
+	const char *needs; /* capabilities of a host, space separated */
+	const char *spread_by, *apart_by;
+	uint32_t spread_skew, apart_max;
 	bool limits_required;
 	struct resources resources; /* slots >= 1 */
 	uint32_t stop_grace_ms, lost_after_ms, accept_timeout_ms;
+	uint32_t max_unavailable; /* >= 1: the disruption budget that drain and rollout share */
+	bool replace_lost;
+	bool replace_failed; /* its hosts restart it: what one gave up on is tried elsewhere */
+	uint32_t replace_after_ms, replacements_max; /* per executor; 0: no bound */
 	const char *who;
 	const char *key;               /* idempotency key, NULL: none */
 	const struct id *executor_ids; /* replicas of them, minted by the caller, ascending */
@@ -26,8 +34,11 @@ struct store_session {
 	struct id session_id;
 	const char *name, *pool, *spec_json, *who;
 	enum session_state state;
-	uint64_t revision;
+	uint64_t revision, template_revision;
 	uint32_t replicas;
+	bool rolling;                   /* executors of an older template may be living */
+	const char *rollout_paused;     /* why it stands still; "": it does not */
+	const char *previous_spec_json; /* before the last change of template; "": none */
 	uint64_t counters[100]; /* by enum executor_state: folded counters plus unfolded deltas, so
 				   exact */
 	int64_t created_us, closed_us;
@@ -49,6 +60,17 @@ MUST_USE int store_session_list(struct store *s, const char *pool, bool all, con
  * a closed one, changes nothing (E9).  revision 0: any; else ERR_CONFLICT when it differs (E13). */
 MUST_USE int store_session_close(struct store *s, const char *name, uint64_t revision, bool now,
     const char *who, struct arena *a, struct store_session *ret, struct err *err);
+/* Another spec for an OPEN session: the scheduler makes it so.  Identity (name, pool) must be the
+ * same; session_id, executor_ids and key are ignored.  template_changed: running executors are
+ * replaced one disruption budget at a time, and a paused rollout goes on.  revision 0: any; else
+ * ERR_CONFLICT when it differs (E13).  ERR_CONFLICT too when it is not OPEN. */
+MUST_USE int store_session_update(struct store *s, const struct store_session_new *n,
+    uint64_t revision, bool template_changed, struct arena *a, struct store_session *ret,
+    struct err *err);
+/* A paused rollout goes on, failures so far notwithstanding.  ERR_CONFLICT when it is not paused.
+ */
+MUST_USE int store_session_resume(struct store *s, const char *name, const char *who,
+    struct arena *a, struct store_session *ret, struct err *err);
 /* Why its queued executors wait: newest reasons with counts of hosts, summed over nothing: the
  * reasons of the first queued executor. */
 struct store_why {

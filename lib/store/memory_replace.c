@@ -1,0 +1,117 @@
+/* memory_replace: new executors: those of a session, and successors of those it lost. */
+#include <stdio.h>
+
+#include "memory.h"
+
+#define PAUSE_MAX_US (60 * INT64_C(1000000))
+#define DOUBLINGS_MAX 10
+
+bool
+memory_executor_is_moved(const struct memory_executor *e)
+{
+	return strcmp(e->stopped_for, "drain") == 0 || strcmp(e->stopped_for, "roll") == 0;
+}
+
+struct memory_executor *
+memory_executor_new(
+    struct memory_cell *c, struct memory_session *s, const struct id *id, uint32_t index)
+{
+	struct memory_executor *e = memory_alloc(sizeof(*e));
+
+	e->executor_id = *id;
+	e->session = s;
+	e->index = index;
+	e->attempt = 1;
+	e->template = s->templates;
+	e->stopped_for = "";
+	e->desired = DESIRED_RUN;
+	e->exit_code = -1;
+	e->reason = memory_text("");
+	e->detail = memory_text("");
+	e->late_outcome = memory_text("");
+	e->queued_us = c->now_us;
+	DL_APPEND2(s->executors, e, s_prev, s_next);
+	memory_executor_add(c, e);
+	memory_executor_move(c, e, EXECUTOR_QUEUED);
+	memory_enqueue(c, e);
+	return e;
+}
+
+/* Half a second after the first attempt, twice as long after each more. */
+static int64_t
+pause_us(uint32_t attempt)
+{
+	uint32_t doublings = attempt < DOUBLINGS_MAX ? attempt : DOUBLINGS_MAX;
+	int64_t pause = (INT64_C(500000)) << doublings;
+
+	return pause < PAUSE_MAX_US ? pause : PAUSE_MAX_US;
+}
+
+/* See pg_replace: what we moved follows unless it succeeded; else it depends on the end. */
+static bool
+end_is_replaced(const struct memory_executor *e)
+{
+	if (memory_executor_is_moved(e))
+		return e->state != EXECUTOR_SUCCEEDED;
+	if (e->state == EXECUTOR_LOST || e->state == EXECUTOR_STOPPED)
+		return e->session->replace_lost;
+	if (e->state == EXECUTOR_FAILED)
+		return e->session->replace_failed;
+	return e->state == EXECUTOR_REJECTED || e->state == EXECUTOR_EXPIRED;
+}
+
+static bool
+is_wanted(const struct memory_executor *e, bool asked)
+{
+	const struct memory_session *s = e->session;
+
+	return s->state == SESSION_OPEN && e->index < s->replicas && !e->replaced &&
+	       (asked || s->replacements_max == 0 || e->attempt <= s->replacements_max) &&
+	       end_is_replaced(e);
+}
+
+/* An end that nobody wished counts against its host. */
+static void
+host_blame(const struct memory_cell *c, struct memory_executor *e)
+{
+	if (e->host && !*e->stopped_for && e->blamed_us == 0 && e->state >= EXECUTOR_FAILED &&
+	    e->state <= EXECUTOR_EXPIRED)
+		e->blamed_us = c->now_us;
+}
+
+static bool
+replace(struct memory_cell *c, struct memory_executor *e, bool asked)
+{
+	struct memory_executor *successor;
+	struct id id;
+	char text[64];
+
+	host_blame(c, e);
+	if (!is_wanted(e, asked))
+		return false;
+	id = memory_id_new(c);
+	e->replaced = true;
+	successor = memory_executor_new(c, e->session, &id, e->index);
+	successor->attempt = e->attempt + 1;
+	if (!asked && e->state != EXECUTOR_LOST && e->state != EXECUTOR_CANCELLED &&
+	    (e->state != EXECUTOR_STOPPED || !memory_executor_is_moved(e)))
+		successor->not_before_us = c->now_us + pause_us(e->attempt);
+	snprintf(text, sizeof(text), "attempt %u follows", successor->attempt);
+	memory_event_add(c, &(struct store_event){.kind = "executor.replaced",
+				.session = e->session->name,
+				.executor_id = id,
+				.text = text});
+	return true;
+}
+
+bool
+memory_replace(struct memory_cell *c, struct memory_executor *e)
+{
+	return replace(c, e, false);
+}
+
+bool
+memory_replace_asked(struct memory_cell *c, struct memory_executor *e)
+{
+	return replace(c, e, true);
+}
