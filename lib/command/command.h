@@ -1,7 +1,7 @@
 /* command: desired state as rows -> desired state as messages.
  *
  * The scheduler's commands and the hub's sync pages say the same thing in the same words; this is
- * the only place where the store's rows and the wire meet. */
+ * the only place where the store's rows and the wire meet (events: event.h). */
 #ifndef COMMAND_H
 #define COMMAND_H
 

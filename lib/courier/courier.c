@@ -41,7 +41,8 @@ bytes_max_of(const char *subject)
 static int
 encode(const struct courier_message *m, struct arena *arena, struct bus_out *ret, struct err *err)
 {
-	struct bus_header *headers = arena_calloc(arena, HEADERS_MAX + 1, sizeof(*headers));
+	struct bus_header *headers =
+	    arena_calloc(arena, HEADERS_MAX + 1 + COURIER_MORE_MAX, sizeof(*headers));
 	struct bus_out out = {.headers = headers};
 	struct wire_headers readable;
 	void *data = NULL;
@@ -57,6 +58,9 @@ encode(const struct courier_message *m, struct arena *arena, struct bus_out *ret
 		    (struct bus_header){readable.rows[i].name, readable.rows[i].value};
 	if (m->who && *m->who)
 		headers[out.header_count++] = (struct bus_header){HEADER_WHO, m->who};
+	assert(m->more_count <= COURIER_MORE_MAX);
+	for (size_t i = 0; i < m->more_count; i++)
+		headers[out.header_count++] = m->more[i];
 	*ret = out;
 	return 0;
 }

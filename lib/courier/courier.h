@@ -22,7 +22,10 @@ struct courier_message {
 	const char *who;    /* Fl-Who, said by the caller and not verified; NULL: none */
 	enum wire_encoding encoding;
 	const ProtobufCMessage *message;
+	const struct bus_header *more; /* headers beside those, borrowed; NULL: none */
+	size_t more_count;             /* at most COURIER_MORE_MAX */
 };
+#define COURIER_MORE_MAX 4
 
 /* Builds a bus_out whose parts live in the arena.  ERR_LIMIT: larger than the subject's row allows.
  */

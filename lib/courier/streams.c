@@ -26,20 +26,28 @@ static const struct bus_stream streams[STREAMS_COUNT] = {
 	.retention = BUS_RETENTION_LIMITS,
 	.max_age_s = 3 * DAY_S,
 	.duplicate_window_s = 600},
+    {.name = STREAM_EVENTS,
+	.subjects = {"@.evt.>"},
+	.retention = BUS_RETENTION_LIMITS,
+	.max_age_s = 30 * DAY_S,
+	.duplicate_window_s = 600,
+	.allow_direct = true},
     {.name = STREAM_DEAD,
 	.subjects = {"@.dead.>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
 	    "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"},
 	.retention = BUS_RETENTION_LIMITS,
+	.max_msgs_per_subject = 1000, /* of one host for one reason: it must not fill the disk */
 	.max_age_s = 30 * DAY_S},
 };
 
-static const struct bus_consumer consumers[] = {
+const struct bus_consumer streams_consumers[] = {
     {.stream = STREAM_REPORTS,
 	.durable = CONSUMER_HUB_REPORTS,
 	.ack_wait_s = 30,
 	.max_ack_pending = 100000,
 	.max_deliver = -1},
 };
+const size_t streams_consumers_count = COUNT_OF(streams_consumers);
 
 static const char *
 with_prefix(const char *pattern, const char *prefix, struct arena *arena)
@@ -85,8 +93,8 @@ streams_ensure(struct bus *b, const char *prefix, int replicas, struct err *err)
 		if (bus_stream_ensure(b, &table[i], replicas, err) != 0)
 			return -1;
 	}
-	for (size_t i = 0; i < COUNT_OF(consumers); i++) {
-		if (bus_consumer_ensure(b, &consumers[i], err) != 0)
+	for (size_t i = 0; i < streams_consumers_count; i++) {
+		if (bus_consumer_ensure(b, &streams_consumers[i], err) != 0)
 			return -1;
 	}
 	return 0;

@@ -13,11 +13,9 @@
 
 #include "err.h"
 #include "metrics.h"
+#include "obs_bounds.h"
 
 #define PROBES_MAX 16
-#define CONNECTIONS_MAX 32
-#define CONNECTION_SECONDS_MAX 5
-#define CONNECTION_BYTES_MAX ((size_t)16 * 1024)
 
 struct probe {
 	const char *name;
@@ -154,7 +152,7 @@ is_port(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
 
-	return digits >= 1 && digits <= 5 && !text[digits] && atoi(text) <= 65535;
+	return digits >= 1 && digits <= 5 && !text[digits] && strtoul(text, NULL, 10) <= 65535;
 }
 
 /* "address:port" as a list from getaddrinfo. */
@@ -201,7 +199,7 @@ listen_on(struct health *h, const char *listen, struct err *err)
 	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR,
 	    list->ai_addr, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SECONDS_MAX,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES_MAX, MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES_MAX, MHD_OPTION_END);
 	int reason = errno;
 	freeaddrinfo(list);
 	if (!h->daemon)

@@ -222,12 +222,37 @@ metric_add(struct metric *metric, uint64_t n)
 }
 
 void
+metric_add_up_to(struct metric *metric, uint64_t count)
+{
+	int64_t now;
+
+	if (!metric)
+		return;
+	assert(metric->type == METRIC_COUNTER);
+	now = atomic_load_explicit(&metric->number, memory_order_relaxed);
+	while (now < (int64_t)count &&
+	       !atomic_compare_exchange_weak(&metric->number, &now, (int64_t)count))
+		;
+}
+
+void
 metric_set(struct metric *metric, int64_t value)
 {
 	if (!metric)
 		return;
 	assert(metric->type == METRIC_GAUGE);
 	atomic_store_explicit(&metric->number, value, memory_order_relaxed);
+}
+
+void
+metric_set_us(struct metric *metric, int64_t us)
+{
+	if (!metric)
+		return;
+	assert(metric->type == METRIC_GAUGE_SECONDS);
+	if (us < 0)
+		us = 0; /* a wall clock that went back */
+	atomic_store_explicit(&metric->number, us, memory_order_relaxed);
 }
 
 void
@@ -341,24 +366,44 @@ print_histogram(FILE *out, const struct metric_family *f, const struct metric *m
 	fprintf(out, "%" PRIu64 "\n", total);
 }
 
-static void
-print_family(FILE *out, struct metric_family *f)
+const char *
+metric_type_text(enum metric_type type)
 {
 	static const char *const types[] = {[METRIC_COUNTER] = "counter",
 	    [METRIC_GAUGE] = "gauge",
+	    [METRIC_GAUGE_SECONDS] = "gauge",
 	    [METRIC_HISTOGRAM] = "histogram"};
+
+	return types[type];
+}
+
+static void
+print_number(FILE *out, const struct metric_family *f, const struct metric *metric)
+{
+	char seconds[48];
+
+	print_name(out, f, metric, "", NULL);
+	if (f->type == METRIC_GAUGE_SECONDS) {
+		format_seconds(metric_value(metric), seconds, sizeof(seconds));
+		fprintf(out, "%s\n", seconds);
+	} else {
+		fprintf(out, "%" PRId64 "\n", metric_value(metric));
+	}
+}
+
+static void
+print_family(FILE *out, struct metric_family *f)
+{
 	unsigned n = atomic_load_explicit(&f->n, memory_order_acquire);
 
 	fprintf(out, "# HELP %s ", f->name);
 	print_escaped(out, f->help, "\\");
-	fprintf(out, "\n# TYPE %s %s\n", f->name, types[f->type]);
+	fprintf(out, "\n# TYPE %s %s\n", f->name, metric_type_text(f->type));
 	for (unsigned i = 0; i < n; i++) {
-		if (f->type == METRIC_HISTOGRAM) {
+		if (f->type == METRIC_HISTOGRAM)
 			print_histogram(out, f, f->members[i]);
-		} else {
-			print_name(out, f, f->members[i], "", NULL);
-			fprintf(out, "%" PRId64 "\n", metric_value(f->members[i]));
-		}
+		else
+			print_number(out, f, f->members[i]);
 	}
 }
 

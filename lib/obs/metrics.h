@@ -4,7 +4,12 @@
  * under test needs no registry.  A family has no label or one; the values of a label are bounded,
  * what comes past the bound is counted under "other".
  *
- * Names carry their unit: fairlead_hub_reports_total, fairlead_bus_lag_seconds. */
+ * Names carry their unit: fairlead_hub_reports_total, fairlead_bus_lag_seconds.
+ *
+ * What a service counts stands in rows of its *_metrics.def, which name a field of its struct:
+ *     METRIC_ROW(field, TYPE, "name", "help")                  struct metric *field
+ *     METRIC_FAMILY_ROW(field, TYPE, "name", "label", "help")  struct metric_family *field
+ * docs/operations.md has its table from the same rows. */
 #ifndef METRICS_H
 #define METRICS_H
 
@@ -19,7 +24,10 @@ struct metrics;
 
 #define METRIC_LABEL_VALUES_MAX 64
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+/* METRIC_GAUGE_SECONDS: set in microseconds, shown in seconds. */
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_GAUGE_SECONDS, METRIC_HISTOGRAM };
+/* As the text format names it: "counter", "gauge", "histogram". */
+const char *metric_type_text(enum metric_type type);
 
 /* NULL: no memory; then nothing is counted. */
 struct metrics *metrics_new(void);
@@ -44,8 +52,11 @@ struct metric *metrics_histogram(struct metrics *m, const char *name, const char
 void metrics_gauge_read(
     struct metrics *m, const char *name, const char *help, int64_t (*read)(void *arg), void *arg);
 
-void metric_add(struct metric *metric, uint64_t n);            /* counters */
+void metric_add(struct metric *metric, uint64_t n); /* counters */
+/* Counters that somebody else counts: its count, which never goes down. */
+void metric_add_up_to(struct metric *metric, uint64_t count);
 void metric_set(struct metric *metric, int64_t value);         /* gauges */
+void metric_set_us(struct metric *metric, int64_t us);         /* gauges in seconds */
 void metric_change(struct metric *metric, int64_t difference); /* gauges */
 void metric_observe_us(struct metric *metric, int64_t us);     /* histograms; shown in seconds */
 

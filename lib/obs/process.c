@@ -1,26 +1,29 @@
 #include "process.h"
 
 #include <dirent.h>
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "metrics.h"
+#include "version.h"
 
 /* -1 when /proc cannot be read: an impossible value beats one that looks right. */
 static int64_t
 resident_bytes(void *arg)
 {
-	int64_t pages = -1;
+	char line[128];
 	FILE *file = fopen("/proc/self/statm", "re");
 
 	(void)arg;
 	if (!file)
 		return -1;
-	int n = fscanf(file, "%*d %" SCNd64, &pages);
+	char *resident = fgets(line, sizeof(line), file) ? strchr(line, ' ') : NULL; /* 2nd */
 	fclose(file);
-	return n == 1 ? pages * sysconf(_SC_PAGESIZE) : -1;
+	return resident ? (int64_t)strtoll(resident, NULL, 10) * sysconf(_SC_PAGESIZE) : -1;
 }
 
 static int64_t
@@ -68,10 +71,9 @@ processor_ms(void *arg)
 void
 process_metrics_add(struct metrics *m)
 {
-	metrics_gauge_read(
-	    m, "process_resident_memory_bytes", "Resident memory.", resident_bytes, NULL);
-	metrics_gauge_read(m, "process_open_fds", "Open file descriptors.", open_descriptors, NULL);
-	metrics_gauge_read(m, "process_threads", "Threads.", threads, NULL);
-	metrics_gauge_read(m, "process_cpu_milliseconds", "Processor time used, user and system.",
-	    processor_ms, NULL);
+#define METRIC_READ_ROW(function, name, help) metrics_gauge_read(m, name, help, function, NULL);
+#define METRIC_FAMILY_ROW(field, type, name, label, help)                                          \
+	struct metric_family *field = metrics_family(m, METRIC_##type, name, help, label);
+#include "process_metrics.def"
+	metric_set(metric_of(build_info, FAIRLEAD_VERSION), 1);
 }

@@ -296,22 +296,24 @@ check_phase(void *arg, struct err *err)
 	pthread_mutex_lock(&run->lock);
 	enum phase phase = run->ending ? PHASE_DRAINING : run->phase;
 	pthread_mutex_unlock(&run->lock);
-	switch (phase) {
-	case PHASE_STARTING:
-		return err_set(err, ERR_UNAVAILABLE, "starting");
-	case PHASE_DRAINING:
-		return err_set(err, ERR_UNAVAILABLE, "draining");
-	case PHASE_READY:
-	default:
+	if (phase == PHASE_READY)
 		return 0;
-	}
+	return err_set(err, ERR_UNAVAILABLE, phase == PHASE_STARTING ? "starting" : "draining");
+}
+
+/* Before it is said, so that who reads the log finds it true. */
+static void
+be_ready(struct run *run)
+{
+	pthread_mutex_lock(&run->lock);
+	run->phase = PHASE_READY;
+	pthread_mutex_unlock(&run->lock);
 }
 
 static void
 wait_for_end(struct run *run)
 {
 	pthread_mutex_lock(&run->lock);
-	run->phase = PHASE_READY;
 	while (!run->ending)
 		pthread_cond_wait(&run->changed, &run->lock);
 	pthread_mutex_unlock(&run->lock);
@@ -342,6 +344,7 @@ serve(struct run *run, struct err *err)
 			return failure_of(run, err);
 		return err_wrap(err, "start");
 	}
+	be_ready(run);
 	log_info("service.started", LOG_STR("version", FAIRLEAD_VERSION),
 	    LOG_UINT("http_port", health_port(run->context.health)));
 	wait_for_end(run);
@@ -369,15 +372,14 @@ host(struct run *run, struct err *err)
 	    .clock = clock_system(),
 	    .metrics = metrics};
 	process_metrics_add(metrics);
-	metric_set(metric_of(metrics_family(metrics, METRIC_GAUGE, "fairlead_build_info",
-				 "1, with the version as label", "version"),
-		       FAIRLEAD_VERSION),
-	    1);
 	if (start_signals(run, err) < 0)
 		goto out_metrics;
 	if (health_start(options_string(run->options, "http_listen"), metrics, &health, err) < 0)
 		goto out_signals;
 	run->context.health = health;
+	/* Said before anything is waited for: /readyz is what tells why a service waits. */
+	if (health_port(health) > 0)
+		log_info("service.listening", LOG_UINT("http_port", health_port(health)));
 	if (health_add_probe(health, "service", check_phase, run, err) == 0)
 		result = serve(run, err);
 	health_free(health);
