@@ -13,6 +13,7 @@
 #include "fleet_cache.h"
 #include "headers.h"
 #include "hub.h"
+#include "hub_bounds.h"
 #include "hub_metrics.h"
 #include "log.h"
 #include "mailbox.h"
@@ -24,9 +25,6 @@
 
 #include "fairlead/v1/api.pb-c.h"
 
-#define API_QUEUE_MAX 4096
-#define API_REQUEST_BYTES_MAX (1024u * 1024)
-#define API_ARENA_BYTES_MAX (256u * 1024 * 1024)
 #define API_POLL_MS 500
 
 struct api_service;
@@ -175,7 +173,7 @@ request_arrived(void *arg, struct micro_request *r)
 
 	if (mailbox_put(s->queue, r, &err) == 0)
 		return;
-	hub_metrics_queue_full(s->hub->metrics, "api");
+	hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_API);
 	err_set(&err, ERR_LIMIT, "the hub's API queue is full (%d requests)", API_QUEUE_MAX);
 	micro_respond_error_take(r, &err, NULL, 0, NULL, 0);
 }

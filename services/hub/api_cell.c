@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "convert.h"
 #include "err.h"
+#include "event.h"
 #include "hub.h"
 #include "name.h"
 #include "page.h"
@@ -22,26 +23,30 @@ handle_event_list(
 	    .session = *q->session ? q->session : NULL,
 	    .host = *q->host ? q->host : NULL};
 	struct store_event *rows;
-	bool gap;
+	struct store_event_bounds bounds;
 	size_t n;
 
+	if (q->after_cursor > INT64_MAX)
+		return err_field(err, ERR_INVALID, "after_cursor", "no cursor is that high");
 	if (*q->session && name_check(q->session, "session", err) != 0)
 		return -1;
 	if (*q->host && name_check(q->host, "host", err) != 0)
 		return -1;
 	if (page_limit(q->limit, &query.limit, err) != 0 ||
-	    store_event_list(api->store, &query, api->arena, &rows, &n, &gap, err) != 0)
+	    store_event_list(api->store, &query, api->arena, &rows, &n, &bounds, err) != 0)
 		return -1;
 	ret->events = arena_calloc(api->arena, n + 1, sizeof(*ret->events));
 	if (!ret->events)
 		return err_set(err, ERR_LIMIT, "the page is larger than this hub can hold");
 	for (size_t i = 0; i < n; i++) {
-		if (convert_event(&rows[i], api->arena, &ret->events[i], err) != 0)
+		if (event_encode(&rows[i], api->arena, &ret->events[i], err) != 0)
 			return -1;
 	}
 	ret->n_events = n;
 	ret->next_cursor = n > 0 ? rows[n - 1].cursor : q->after_cursor;
-	ret->gap = gap;
+	ret->gap = store_event_gap(q->after_cursor, &bounds);
+	ret->oldest_cursor = bounds.oldest;
+	ret->newest_cursor = bounds.newest;
 	return 0;
 }
 

@@ -8,7 +8,9 @@
 #include "courier.h"
 #include "crash.h"
 #include "err.h"
+#include "event.h"
 #include "hub.h"
+#include "hub_bounds.h"
 #include "name.h"
 #include "page.h"
 #include "store.h"
@@ -16,8 +18,6 @@
 
 #include "fairlead/v1/host.pb-c.h"
 
-#define LOGS_TIMEOUT_MS 3000
-#define LOGS_BYTES_MAX (64u * 1024)
 #define TIMELINE_EVENTS_MAX 200
 
 static int
@@ -80,16 +80,16 @@ timeline(struct api *api, const struct store_executor *row, Fairlead__V1__Execut
 	struct store_event_query query = {
 	    .executor_id = &row->executor_id, .limit = TIMELINE_EVENTS_MAX};
 	struct store_event *events;
-	bool gap;
+	struct store_event_bounds bounds;
 	size_t n;
 
-	if (store_event_list(api->store, &query, api->arena, &events, &n, &gap, err) != 0)
+	if (store_event_list(api->store, &query, api->arena, &events, &n, &bounds, err) != 0)
 		return -1;
 	ret->events = arena_calloc(api->arena, n + 1, sizeof(*ret->events));
 	if (!ret->events)
 		return err_set(err, ERR_LIMIT, "the timeline is larger than this hub can hold");
 	for (size_t i = 0; i < n; i++) {
-		if (convert_event(&events[i], api->arena, &ret->events[i], err) != 0)
+		if (event_encode(&events[i], api->arena, &ret->events[i], err) != 0)
 			return -1;
 	}
 	ret->n_events = n;
@@ -144,6 +144,11 @@ logs_from_host(
 
 	question.executor_id = wire_bytes_of_id(&row->executor_id, api->arena);
 	question.bytes_max = bytes_max;
+	question.name = arena_printf(api->arena, "%s/%u", row->session, row->index);
+	if (!question.name) {
+		(void)err_set(err, ERR_LIMIT, "no memory");
+		return NULL;
+	}
 	m.subject = subject_build(subject, api->hub->settings.prefix, SUBJECT_IO_CTL, row->host_id,
 	    id_to_hex(&channel_id, channel));
 	if (courier_request(api->hub->bus, &m, LOGS_TIMEOUT_MS,

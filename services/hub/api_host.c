@@ -1,4 +1,4 @@
-/* api_host: host.list, get, rm, cordon, uncordon. */
+/* api_host: host.list, get, rm, lost, drain, undrain, cordon, uncordon. */
 #include <string.h>
 
 #include "api.h"
@@ -92,15 +92,79 @@ handle_host_rm(
 	return host_get(api, q->host_id, &ret->host, err);
 }
 
+/* The successors may run beside the originals: only who says so twice gets it. */
+int
+handle_host_lost(
+    struct api *api, const ProtobufCMessage *request, ProtobufCMessage *answer, struct err *err)
+{
+	const Fairlead__V1__HostLostRequest *q = (const Fairlead__V1__HostLostRequest *)request;
+	Fairlead__V1__HostLostAnswer *ret = (Fairlead__V1__HostLostAnswer *)answer;
+
+	if (name_check(q->host_id, "host_id", err) != 0)
+		return -1;
+	if (!q->confirm) {
+		err_field(err, ERR_INVALID, "confirm",
+		    "its executors are replaced at once, even if they still run");
+		return err_hint(err, "--confirm when the machine is certainly gone");
+	}
+	if (store_host_confirm_lost(api->store, q->host_id, api->who, err) != 0 ||
+	    host_get(api, q->host_id, &ret->host, err) != 0)
+		return -1;
+	hub_nudge(api->hub, ret->host->pool);
+	return 0;
+}
+
+static int
+reason_check(const char *reason, struct err *err)
+{
+	if (strlen(reason) > CORDON_REASON_BYTES_MAX)
+		return err_field(
+		    err, ERR_LIMIT, "reason", "at most %d bytes", CORDON_REASON_BYTES_MAX);
+	return 0;
+}
+
+int
+handle_host_drain(
+    struct api *api, const ProtobufCMessage *request, ProtobufCMessage *answer, struct err *err)
+{
+	const Fairlead__V1__HostDrainRequest *q = (const Fairlead__V1__HostDrainRequest *)request;
+	Fairlead__V1__HostDrainAnswer *ret = (Fairlead__V1__HostDrainAnswer *)answer;
+
+	if (name_check(q->host_id, "host_id", err) != 0 || reason_check(q->reason, err) != 0)
+		return -1;
+	if (!q->dry_run && store_host_drain(api->store, q->host_id, true, q->deadline_ms, q->reason,
+			       api->who, err) != 0)
+		return -1;
+	if (host_get(api, q->host_id, &ret->host, err) != 0)
+		return -1;
+	ret->executors = ret->host->executors;
+	if (!q->dry_run)
+		hub_nudge(api->hub, ret->host->pool);
+	return 0;
+}
+
+int
+handle_host_undrain(
+    struct api *api, const ProtobufCMessage *request, ProtobufCMessage *answer, struct err *err)
+{
+	const Fairlead__V1__HostUndrainRequest *q =
+	    (const Fairlead__V1__HostUndrainRequest *)request;
+	Fairlead__V1__HostUndrainAnswer *ret = (Fairlead__V1__HostUndrainAnswer *)answer;
+
+	if (name_check(q->host_id, "host_id", err) != 0 ||
+	    store_host_drain(api->store, q->host_id, false, 0, "", api->who, err) != 0)
+		return -1;
+	return host_get(api, q->host_id, &ret->host, err);
+}
+
 static int
 host_cordon(struct api *api, const char *host_id, bool cordon, const char *reason,
     Fairlead__V1__Host **ret, struct err *err)
 {
 	if (name_check(host_id, "host_id", err) != 0)
 		return -1;
-	if (strlen(reason) > CORDON_REASON_BYTES_MAX)
-		return err_field(
-		    err, ERR_LIMIT, "reason", "at most %d bytes", CORDON_REASON_BYTES_MAX);
+	if (reason_check(reason, err) != 0)
+		return -1;
 	if (store_host_cordon(api->store, host_id, cordon, reason, api->who, err) != 0 ||
 	    host_get(api, host_id, ret, err) != 0)
 		return -1;

@@ -83,6 +83,9 @@ convert_session(
 	m->created_us = row->created_us;
 	m->closed_us = row->closed_us;
 	m->created_by = text(row->who);
+	m->template_revision = row->template_revision;
+	m->rolling = row->rolling;
+	m->rollout_paused = text(row->rollout_paused);
 	if (wire_decode(&fairlead__v1__session_spec__descriptor, WIRE_JSON, row->spec_json,
 		strlen(row->spec_json), a, &spec, err) != 0)
 		return err_wrap(err, "stored spec of session %s", row->name);
@@ -107,6 +110,28 @@ convert_why(const struct store_why *rows, size_t n, struct arena *a, Fairlead__V
 		list[i]->hosts = rows[i].hosts;
 	}
 	*ret = list;
+	return 0;
+}
+
+int
+convert_avoided(const struct store_avoided *rows, size_t n, struct arena *a,
+    Fairlead__V1__AvoidedHost ***ret, size_t *ret_n, struct err *err)
+{
+	Fairlead__V1__AvoidedHost **list = arena_calloc(a, n + 1, sizeof(*list));
+
+	if (!list)
+		return no_room(err);
+	for (size_t i = 0; i < n; i++) {
+		NEW(a, Fairlead__V1__AvoidedHost, fairlead__v1__avoided_host__init, &list[i]);
+		if (!list[i])
+			return no_room(err);
+		list[i]->host = text(rows[i].host_id);
+		list[i]->ends = rows[i].ends;
+		list[i]->weight = (uint32_t)rows[i].weight;
+		list[i]->last_us = rows[i].last_us;
+	}
+	*ret = list;
+	*ret_n = n;
 	return 0;
 }
 
@@ -153,6 +178,8 @@ convert_executor(const struct store_executor *row, bool with_spec, struct arena 
 	m->reason = text(row->reason);
 	m->detail = text(row->detail);
 	m->late_outcome = text(row->late_outcome);
+	m->stopped_for = text(row->stopped_for);
+	m->revision = row->revision;
 	executor_times(row, m);
 	m->n_why = row->why_count;
 	if (convert_why(row->why, row->why_count, a, &m->why, err) != 0)
@@ -198,6 +225,21 @@ host_labels(const struct store_host *row, struct arena *a, Fairlead__V1__Host *m
 }
 
 static int
+host_capabilities(
+    const struct store_host *row, struct arena *a, Fairlead__V1__Host *m, struct err *err)
+{
+	size_t room = strlen(row->capabilities) / 2 + 1;
+	char *words = arena_strdup(a, row->capabilities), *rest = words;
+
+	m->capabilities = arena_calloc(a, room, sizeof(*m->capabilities));
+	if (!m->capabilities || !words)
+		return no_room(err);
+	for (char *word; (word = strtok_r(rest, " ", &rest));)
+		m->capabilities[m->n_capabilities++] = word;
+	return 0;
+}
+
+static int
 host_drivers(const struct store_host *row, struct arena *a, Fairlead__V1__Host *m, struct err *err)
 {
 	m->drivers = arena_calloc(a, row->driver_count + 1, sizeof(*m->drivers));
@@ -220,19 +262,32 @@ host_drivers(const struct store_host *row, struct arena *a, Fairlead__V1__Host *
 	return 0;
 }
 
+/* A flag somebody set: who, why, since when. */
 static int
-host_cordon(const struct store_host *row, struct arena *a, Fairlead__V1__Host *m, struct err *err)
+flag_set(int64_t since_us, const char *author, const char *reason, struct arena *a,
+    Fairlead__V1__Flag **ret, struct err *err)
 {
-	if (!row->cordoned)
+	if (since_us == 0)
 		return 0;
-	NEW(a, Fairlead__V1__Flag, fairlead__v1__flag__init, &m->cordoned);
-	if (!m->cordoned)
+	NEW(a, Fairlead__V1__Flag, fairlead__v1__flag__init, ret);
+	if (!*ret)
 		return no_room(err);
-	m->cordoned->set = true;
-	m->cordoned->author = text(row->cordoned_by);
-	m->cordoned->reason = text(row->cordon_reason);
-	m->cordoned->since_us = row->cordoned_us;
+	(*ret)->set = true;
+	(*ret)->author = text(author);
+	(*ret)->reason = text(reason);
+	(*ret)->since_us = since_us;
 	return 0;
+}
+
+static int
+host_flags(const struct store_host *row, struct arena *a, Fairlead__V1__Host *m, struct err *err)
+{
+	m->drain_deadline_us = row->drain_deadline_us;
+	if (flag_set(row->draining_us, row->drained_by, row->cordon_reason, a, &m->draining, err) !=
+	    0)
+		return -1;
+	return flag_set(
+	    row->cordoned_us, row->cordoned_by, row->cordon_reason, a, &m->cordoned, err);
 }
 
 int
@@ -269,32 +324,13 @@ convert_host(const struct store_host *row, int64_t now_us, int64_t heard_us, str
 	m->contiguous_seq = row->contiguous_seq;
 	m->rtt_us = row->rtt_us;
 	m->server = text(row->server);
+	m->suspect_since_us = row->suspect_since_us;
+	m->suspect_reason = text(row->suspect_reason);
+	m->verdict_held = row->verdict_held;
+	m->lost_confirmed_by = text(row->lost_confirmed_by);
 	if (host_labels(row, a, m, err) != 0 || host_drivers(row, a, m, err) != 0 ||
-	    host_cordon(row, a, m, err) != 0)
+	    host_capabilities(row, a, m, err) != 0 || host_flags(row, a, m, err) != 0)
 		return -1;
-	*ret = m;
-	return 0;
-}
-
-int
-convert_event(
-    const struct store_event *row, struct arena *a, Fairlead__V1__Event **ret, struct err *err)
-{
-	Fairlead__V1__Event *m;
-
-	NEW(a, Fairlead__V1__Event, fairlead__v1__event__init, &m);
-	if (!m)
-		return no_room(err);
-	m->cursor = row->cursor;
-	m->at_us = row->at_us;
-	m->kind = text(row->kind);
-	m->session = text(row->session);
-	m->executor = text(row->executor);
-	m->host = text(row->host);
-	m->who = text(row->who);
-	m->text = text(row->text);
-	if (!id_is_zero(&row->executor_id))
-		m->executor_id = wire_bytes_of_id(&row->executor_id, a);
 	*ret = m;
 	return 0;
 }

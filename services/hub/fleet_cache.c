@@ -50,10 +50,12 @@ host_from_row(const struct store_host *row, struct plan_host *h)
 	h->host_id = row->host_id;
 	h->state = row->state;
 	h->cordoned = row->cordoned;
+	h->draining = row->draining_us > 0;
 	h->capacity = row->capacity;
 	h->used = row->used;
 	h->labels = row->labels;
 	h->label_count = row->label_count;
+	h->capabilities = row->capabilities;
 	for (size_t i = 0; i < row->driver_count && i < PLAN_DRIVERS_MAX; i++) {
 		h->drivers[i] = (struct plan_driver){.name = row->drivers[i].name,
 		    .usable = row->drivers[i].usable,

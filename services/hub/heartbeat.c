@@ -7,8 +7,11 @@
 #include "bus.h"
 #include "clock.h"
 #include "courier.h"
+#include "dead_letter.h"
 #include "err.h"
+#include "heartbeat_answer.h"
 #include "hub.h"
+#include "hub_bounds.h"
 #include "hub_metrics.h"
 #include "liveness.h"
 #include "log.h"
@@ -20,8 +23,6 @@
 
 #include "fairlead/v1/host.pb-c.h"
 
-#define HEARTBEAT_QUEUE_MAX 65536
-#define HEARTBEAT_BATCH_MAX 1024
 #define HEARTBEAT_ARENA_BYTES_MAX (64u * 1024 * 1024)
 #define HEARTBEAT_POLL_MS 1000
 #define LIVENESS_BATCH 2000
@@ -49,6 +50,9 @@ heartbeat_decode(const struct hub *h, const struct bus_msg *m, struct arena *a,
 	if (subject_parse(h->settings.prefix, bus_msg_subject(m), &match, err) != 0 ||
 	    name_check(match.tokens[0], "host", err) != 0)
 		return -1;
+	if (bus_msg_size(m) > subject_row(SUBJECT_HB)->max_bytes)
+		return err_set(err, ERR_LIMIT, "a heartbeat of %zu bytes, at most %zu",
+		    bus_msg_size(m), (size_t)subject_row(SUBJECT_HB)->max_bytes);
 	if (courier_decode(m, &fairlead__v1__heartbeat__descriptor, a, &body, err) != 0)
 		return -1;
 	ret->beat = (Fairlead__V1__Heartbeat *)body;
@@ -59,6 +63,24 @@ heartbeat_decode(const struct hub *h, const struct bus_msg *m, struct arena *a,
 		return err_field(err, ERR_DENIED, "host_id",
 		    "the body names host %.64s, the subject %s", ret->beat->host_id, ret->host_id);
 	return 0;
+}
+
+static struct digest
+digest_of(const Fairlead__V1__Heartbeat *m)
+{
+	return m->digest ? (struct digest){m->digest->count, m->digest->sum}
+			 : (struct digest){0, 0};
+}
+
+static struct id
+nonce_of(const Fairlead__V1__Heartbeat *m)
+{
+	struct err ignored;
+	struct id id = {{0}};
+
+	if (wire_id(&m->nonce_id, "nonce_id", &id, &ignored) != 0)
+		return (struct id){{0}};
+	return id;
 }
 
 /* Plain subscription, on a bus thread: only memory. */
@@ -73,8 +95,20 @@ heard(void *arg, const struct bus_msg *m)
 	if (!a)
 		return;
 	if (heartbeat_decode(s->hub, m, a, &q, &err) == 0) {
-		liveness_heard(s->hub->liveness, q.host_id, clock_real_us(clock_system()),
-		    q.beat->contiguous_seq, q.beat->rtt_us, q.beat->server);
+		const struct liveness_beat beat = {.host_id = q.host_id,
+		    .server = q.beat->server,
+		    .server_id = q.beat->server_id,
+		    .client_id = q.beat->client_id,
+		    .epoch = q.beat->epoch,
+		    .digest = digest_of(q.beat),
+		    .nonce_id = nonce_of(q.beat),
+		    .contiguous_seq = q.beat->contiguous_seq,
+		    .rtt_us = q.beat->rtt_us,
+		    .real_us = clock_real_us(clock_system()),
+		    .mono_us = clock_mono_us(clock_system())};
+
+		if (beat.epoch > 0) /* before a hello there is no host that could live (A5) */
+			liveness_heard(s->hub->liveness, &beat);
 		hub_metrics_heartbeat(s->hub->metrics);
 	} else {
 		hub_metrics_refused(s->hub->metrics, "heartbeat");
@@ -101,35 +135,24 @@ to_answer(void *arg, const struct bus_msg *m)
 	if (copy && mailbox_put(s->queue, copy, &err) == 0)
 		return;
 	bus_msg_free(copy);
-	hub_metrics_queue_full(s->hub->metrics, "heartbeats");
+	hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_HEARTBEATS);
 }
 
 static void
 answer_one(struct heartbeat_service *s, const struct question *q,
     const struct store_host_head *head, int64_t now_us, struct arena *a)
 {
-	Fairlead__V1__HeartbeatAnswer answer = FAIRLEAD__V1__HEARTBEAT_ANSWER__INIT;
-	Fairlead__V1__Signature unsigned_yet = FAIRLEAD__V1__SIGNATURE__INIT;
+	Fairlead__V1__HeartbeatAnswer answer;
+	Fairlead__V1__Signature unsigned_yet;
 	char subject[SUBJECT_BYTES];
 	struct courier_message m = {.host = q->host_id, .message = &answer.base};
-	bool current = head && q->beat->epoch == head->epoch && head->epoch > 0 &&
-		       (head->state == HOST_READY || head->state == HOST_SUSPECT);
 	struct err err = {0};
 
-	answer.signature = &unsigned_yet;
-	answer.verdict = current ? FAIRLEAD__V1__HEARTBEAT_VERDICT__HEARTBEAT_OK
-				 : FAIRLEAD__V1__HEARTBEAT_VERDICT__HEARTBEAT_HELLO_REQUIRED;
-	answer.nonce_id = q->beat->nonce_id;
-	answer.cp_now_us = now_us;
-	if (head) {
-		answer.epoch = current ? head->epoch : 0;
-		answer.host_seq = current ? head->host_seq : 0;
-	}
+	if (!heartbeat_answer_of(q->beat, head, now_us, &answer, &unsigned_yet))
+		hub_metrics_stale_epoch(s->hub->metrics);
 	m.encoding = head && head->encoding && strcmp(head->encoding, "json") == 0 ? WIRE_JSON
 										   : WIRE_PROTOBUF;
 	m.subject = subject_build(subject, s->hub->settings.prefix, SUBJECT_LIVE, q->host_id);
-	if (!current)
-		hub_metrics_stale_epoch(s->hub->metrics);
 	if (courier_publish(s->hub->bus, &m, a, &err) != 0)
 		log_debug("heartbeat.answer_failed", LOG_STR("host", q->host_id), LOG_ERR(&err));
 }
@@ -196,6 +219,8 @@ take_batch(struct heartbeat_service *s, struct bus_msg *first, struct arena *a, 
 	    m = n < HEARTBEAT_BATCH_MAX ? mailbox_get(s->queue) : NULL) {
 		if (heartbeat_decode(s->hub, m, a, &qs[n], &err) == 0)
 			n++;
+		else
+			dead_letter_say(s->hub, m, &err);
 		bus_msg_free(m);
 	}
 	return n;
@@ -291,6 +316,18 @@ heartbeat_start(struct hub *h, struct heartbeat_service **ret, struct err *err)
 	}
 	*ret = s;
 	return 0;
+}
+
+uint64_t
+heartbeat_dropped(const struct heartbeat_service *s)
+{
+	return bus_sub_dropped(s->hear);
+}
+
+uint64_t
+heartbeat_questions_dropped(const struct heartbeat_service *s)
+{
+	return bus_sub_dropped(s->answer);
 }
 
 void

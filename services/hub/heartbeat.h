@@ -6,6 +6,8 @@
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H
 
+#include <stdint.h>
+
 #include "compiler.h"
 
 struct err;
@@ -13,6 +15,10 @@ struct heartbeat_service;
 struct hub;
 
 MUST_USE int heartbeat_start(struct hub *h, struct heartbeat_service **ret, struct err *err);
+/* Heartbeats that never reached this hub's memory, because it was too slow. */
+uint64_t heartbeat_dropped(const struct heartbeat_service *s);
+/* Heartbeats to be answered that never reached its queue. */
+uint64_t heartbeat_questions_dropped(const struct heartbeat_service *s);
 void heartbeat_stop(struct heartbeat_service *s); /* NULL is fine */
 
 #endif

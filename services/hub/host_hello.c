@@ -17,7 +17,8 @@
 #include "fairlead/v1/host.pb-c.h"
 
 #define PROTOCOL_REVISION_MIN 1
-#define PROTOCOL_REVISION_MAX 1
+#define PROTOCOL_REVISION_MAX 2
+#define PROTOCOL_REVISION_UNKNOWN 2 /* the first that hears of unknown records (K6) */
 #define LABELS_MAX 64
 #define LABEL_BYTES_MAX 128
 #define TEXT_BYTES_MAX 256
@@ -45,19 +46,27 @@ check_labels(const Fairlead__V1__Hello *q, struct err *err)
 	return 0;
 }
 
+static bool
+revision_spoken(uint32_t revision)
+{
+	return revision >= PROTOCOL_REVISION_MIN && revision <= PROTOCOL_REVISION_MAX;
+}
+
 static int
 hello_check(const struct host_call *call, const Fairlead__V1__Hello *q, struct err *err)
 {
-	if (name_check(call->host_id, "host_id", err) != 0 || name_check(q->pool, "pool", err) != 0)
+	if (name_check(call->host_id, "host_id", err) != 0)
+		return -1;
+	/* Of another revision nothing else can be judged. */
+	if (!revision_spoken(q->protocol_revision))
+		return err_field(err, ERR_INVALID, "protocol_revision",
+		    "the host speaks revision %u, this hub %d..%d", q->protocol_revision,
+		    PROTOCOL_REVISION_MIN, PROTOCOL_REVISION_MAX);
+	if (name_check(q->pool, "pool", err) != 0)
 		return -1;
 	if (strcmp(q->host_id, call->host_id) != 0)
 		return err_field(err, ERR_DENIED, "host_id",
 		    "the body names host %.64s, the subject %s", q->host_id, call->host_id);
-	if (q->protocol_revision < PROTOCOL_REVISION_MIN ||
-	    q->protocol_revision > PROTOCOL_REVISION_MAX)
-		return err_field(err, ERR_INVALID, "protocol_revision",
-		    "the host speaks revision %u, this hub %d..%d", q->protocol_revision,
-		    PROTOCOL_REVISION_MIN, PROTOCOL_REVISION_MAX);
 	if (strcmp(q->encoding, "protobuf") != 0 && strcmp(q->encoding, "json") != 0)
 		return err_field(err, ERR_INVALID, "encoding", "protobuf or json");
 	if (q->n_records > STORE_HOST_RECORDS_MAX)
@@ -182,23 +191,45 @@ answer_absent(const struct store_hello_answer *a, struct arena *arena,
 }
 
 static int
-answer_new(const struct host_call *call, const Fairlead__V1__Hello *q,
-    Fairlead__V1__HelloAnswer **ret, struct err *err)
+answer_unknown(const struct store_hello_answer *a, struct arena *arena,
+    Fairlead__V1__HelloAnswer *ret, struct err *err)
+{
+	ret->unknown = arena_calloc(arena, a->unknown_count + 1, sizeof(*ret->unknown));
+	for (size_t i = 0; ret->unknown && i < a->unknown_count; i++) {
+		Fairlead__V1__HelloRecord *item = arena_alloc(arena, sizeof(*item));
+
+		if (!item)
+			break;
+		fairlead__v1__hello_record__init(item);
+		item->executor_id = wire_bytes_of_id(&a->unknown[i].executor_id, arena);
+		item->generation = a->unknown[i].generation;
+		ret->unknown[ret->n_unknown++] = item;
+	}
+	if (ret->n_unknown < a->unknown_count)
+		return err_set(err, ERR_LIMIT, "hello answer is larger than this hub can hold");
+	return 0;
+}
+
+/* NULL with *err set. */
+static Fairlead__V1__HelloAnswer *
+answer_new(const struct host_call *call, const Fairlead__V1__Hello *q, struct err *err)
 {
 	Fairlead__V1__HelloAnswer *m = arena_alloc(call->arena, sizeof(*m));
 	Fairlead__V1__Signature *signature = arena_alloc(call->arena, sizeof(*signature));
 
-	if (!m || !signature)
-		return err_set(err, ERR_LIMIT, "hello answer is larger than this hub can hold");
+	if (!m || !signature) {
+		err_set(err, ERR_LIMIT, "hello answer is larger than this hub can hold");
+		return NULL;
+	}
 	fairlead__v1__hello_answer__init(m);
 	fairlead__v1__signature__init(signature);
 	m->signature = signature;
 	m->hello_no = q->hello_no;
 	m->nonce_id = q->nonce_id;
-	m->protocol_revision = q->protocol_revision;
+	m->protocol_revision =
+	    revision_spoken(q->protocol_revision) ? q->protocol_revision : PROTOCOL_REVISION_MAX;
 	m->heartbeat_interval_ms = call->hub->settings.heartbeat_interval_ms;
-	*ret = m;
-	return 0;
+	return m;
 }
 
 static void
@@ -209,7 +240,8 @@ hello_said(
 	log_info("host.hello", LOG_STR("host", h->host_id),
 	    LOG_STR("verdict", verdicts[a->verdict].text), LOG_UINT("epoch", a->epoch),
 	    LOG_UINT("hello_no", h->hello_no), LOG_UINT("records", h->record_count),
-	    LOG_UINT("absent", a->absent_count), LOG_STR("reason", a->reason ? a->reason : ""));
+	    LOG_UINT("absent", a->absent_count), LOG_UINT("unknown", a->unknown_count),
+	    LOG_STR("reason", a->reason ? a->reason : ""));
 	if (a->verdict == STORE_HELLO_ACCEPTED)
 		hub_nudge(call->hub, h->pool);
 }
@@ -235,12 +267,12 @@ handle_hello(const struct host_call *call, const ProtobufCMessage *question,
     ProtobufCMessage **ret_answer, struct err *err)
 {
 	const Fairlead__V1__Hello *q = (const Fairlead__V1__Hello *)question;
-	struct store_hello_answer a;
-	Fairlead__V1__HelloAnswer *m = NULL;
-	struct store_hello h;
+	Fairlead__V1__HelloAnswer *m = answer_new(call, q, err);
+	struct store_hello_answer a = {0};
+	struct store_hello h = {0};
 	struct err why = {0};
 
-	if (answer_new(call, q, &m, err) != 0)
+	if (!m)
 		return -1;
 	*ret_answer = &m->base;
 	if (hello_check(call, q, &why) != 0 || hello_from_wire(call, q, &h, &why) != 0 ||
@@ -255,5 +287,8 @@ handle_hello(const struct host_call *call, const ProtobufCMessage *question,
 	m->report_all = a.report_all;
 	m->cp_now_us = a.now_us;
 	hello_said(call, &h, &a);
+	if (q->protocol_revision >= PROTOCOL_REVISION_UNKNOWN &&
+	    answer_unknown(&a, call->arena, m, err) != 0)
+		return -1;
 	return answer_absent(&a, call->arena, m, err);
 }

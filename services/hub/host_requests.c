@@ -11,6 +11,7 @@
 #include "headers.h"
 #include "host_verbs.h"
 #include "hub.h"
+#include "hub_bounds.h"
 #include "hub_metrics.h"
 #include "log.h"
 #include "mailbox.h"
@@ -21,10 +22,9 @@
 
 #include "fairlead/v1/host.pb-c.h"
 
-#define REQUEST_QUEUE_MAX 16384
 #define REQUEST_POLL_MS 500
-#define REQUEST_ARENA_BYTES_MAX (64u * 1024 * 1024)
 #define HOST_WORKERS_MAX 16
+#define DRAIN_MS 5000
 
 struct host_requests {
 	struct hub *hub;
@@ -106,7 +106,7 @@ request_worker(struct worker *w, void *arg)
 		arena_free(a);
 		return;
 	}
-	while (!worker_stopping(w)) {
+	while (!worker_stopping(w) || mailbox_depth(s->queue) > 0) {
 		struct bus_msg *m = mailbox_get_wait(s->queue, REQUEST_POLL_MS);
 
 		if (!m)
@@ -140,7 +140,8 @@ arrived(void *arg, const struct bus_msg *m)
 	if (copy && mailbox_put(s->queue, copy, &err) == 0)
 		return;
 	bus_msg_free(copy);
-	hub_metrics_queue_full(s->hub->metrics, "host_requests"); /* the host asks again */
+	/* The host asks again. */
+	hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_HOST_REQUESTS);
 }
 
 int
@@ -174,14 +175,27 @@ host_requests_start(struct hub *h, struct host_requests **ret, struct err *err)
 	return 0;
 }
 
+uint64_t
+host_requests_dropped(const struct host_requests *s)
+{
+	return bus_sub_dropped(s->sub);
+}
+
 void
 host_requests_stop(struct host_requests *s)
 {
+	struct err err = {0};
+
 	if (!s)
 		return;
-	bus_unsubscribe(s->sub);
+	if (bus_sub_drain_take(s->sub, DRAIN_MS, &err) != 0)
+		log_warn("host_request.not_drained", LOG_ERR(&err));
 	if (s->queue)
 		mailbox_close(s->queue);
+	for (unsigned i = 0; i < HOST_WORKERS_MAX; i++) {
+		if (s->workers[i])
+			worker_stop(s->workers[i]);
+	}
 	for (unsigned i = 0; i < HOST_WORKERS_MAX; i++)
 		worker_free(s->workers[i]);
 	mailbox_free(s->queue);

@@ -4,6 +4,7 @@
 
 #include "bus.h"
 #include "err.h"
+#include "headers.h"
 #include "log.h"
 #include "store.h"
 #include "subjects.h"
@@ -25,8 +26,9 @@ void
 hub_nudge(const struct hub *h, const char *pool)
 {
 	char subject[SUBJECT_BYTES];
-	struct bus_header kind = {"Fl-Kind", "nudge"};
-	struct bus_out out = {.headers = &kind, .header_count = 1};
+	const struct bus_header headers[] = {
+	    {HEADER_KIND, "nudge"}, {HEADER_SUMMARY, "nudge: there is work to place"}};
+	struct bus_out out = {.headers = headers, .header_count = COUNT_OF(headers)};
 	struct err err = {0};
 
 	out.subject = subject_build(subject, h->settings.prefix, SUBJECT_NUDGE, pool);

@@ -28,6 +28,10 @@ struct hub_settings {
 	unsigned report_batch; /* transitions per transaction */
 	int64_t liveness_flush_ms;
 	uint32_t heartbeat_interval_ms; /* told to hosts in the hello answer */
+	/* A digest that stood still for so long is compared with the rows, and again so much later.
+	 */
+	uint32_t digest_settle_ms, digest_again_ms;
+	uint32_t silent_after_ms; /* no heartbeat for so long: SUSPECT */
 };
 
 struct hub {

@@ -7,10 +7,16 @@
 #include "route.h"
 
 struct hub_metrics {
-	struct metric_family *api_requests, *api_errors, *api_seconds;
-	struct metric_family *queue_full, *dead_letters, *hellos, *refused;
-	struct metric *messages, *transitions, *applied, *batch_seconds;
-	struct metric *redelivered, *superseded, *heartbeats, *stale_epochs;
+#define METRIC_ROW(field, type, name, help) struct metric *field;
+#define METRIC_FAMILY_ROW(field, type, name, label, help) struct metric_family *field;
+#include "hub_metrics.def"
+	struct metric *queues[HUB_QUEUES];
+	struct metric *accepted, *rejected; /* members of commands */
+};
+
+static const char *const queue_names[HUB_QUEUES] = {
+#define QUEUE_ROW(name, text, bound, what) [HUB_QUEUE_##name] = (text),
+#include "hub_queues.def"
 };
 
 struct hub_metrics *
@@ -20,35 +26,16 @@ hub_metrics_new(struct metrics *m)
 
 	if (!h)
 		return NULL;
-	h->api_requests = metrics_family(m, METRIC_COUNTER, "fairlead_hub_api_requests_total",
-	    "API requests by endpoint", "endpoint");
-	h->api_errors = metrics_family(m, METRIC_COUNTER, "fairlead_hub_api_errors_total",
-	    "API requests answered with an error, by endpoint", "endpoint");
-	h->api_seconds = metrics_family(m, METRIC_HISTOGRAM, "fairlead_hub_api_seconds",
-	    "time to answer, by endpoint", "endpoint");
-	h->queue_full = metrics_family(m, METRIC_COUNTER, "fairlead_hub_queue_full_total",
-	    "times a bounded queue was full, by queue", "queue");
-	h->dead_letters = metrics_family(m, METRIC_COUNTER, "fairlead_hub_dead_letters_total",
-	    "messages put aside, by reason", "reason");
-	h->hellos = metrics_family(
-	    m, METRIC_COUNTER, "fairlead_hub_hellos_total", "hellos by verdict", "verdict");
-	h->refused = metrics_family(m, METRIC_COUNTER, "fairlead_hub_refused_total",
-	    "messages of hosts that were refused, by kind", "kind");
-	h->messages = metrics_counter(
-	    m, "fairlead_hub_report_messages_total", "report messages committed and acknowledged");
-	h->transitions = metrics_counter(
-	    m, "fairlead_hub_report_transitions_total", "executor reports read from messages");
-	h->applied = metrics_counter(
-	    m, "fairlead_hub_report_applied_total", "executor rows that a report changed");
-	h->batch_seconds = metrics_histogram(
-	    m, "fairlead_hub_report_batch_seconds", "time of one report transaction");
-	h->redelivered = metrics_counter(
-	    m, "fairlead_hub_report_redeliveries_total", "report messages delivered again");
-	h->superseded = metrics_counter(
-	    m, "fairlead_hub_report_superseded_total", "reports of a superseded journal, dropped");
-	h->heartbeats = metrics_counter(m, "fairlead_hub_heartbeats_total", "heartbeats heard");
-	h->stale_epochs = metrics_counter(m, "fairlead_hub_stale_epochs_total",
-	    "heartbeats and requests answered with hello required");
+#define METRIC_ROW(field, type, name, help)                                                        \
+	h->field = metric_of(metrics_family(m, METRIC_##type, name, help, NULL), NULL);
+#define METRIC_FAMILY_ROW(field, type, name, label, help)                                          \
+	h->field = metrics_family(m, METRIC_##type, name, help, label);
+#include "hub_metrics.def"
+	/* Each is shown from the start: a queue that was never full is worth knowing. */
+	for (size_t i = 0; i < HUB_QUEUES; i++)
+		h->queues[i] = metric_of(h->queue_full, queue_names[i]);
+	h->accepted = metric_of(h->commands, "accepted");
+	h->rejected = metric_of(h->commands, "rejected");
 	return h;
 }
 
@@ -73,22 +60,41 @@ hub_metrics_api(struct hub_metrics *h, const struct route *route, bool ok, int64
 }
 
 void
-hub_metrics_queue_full(struct hub_metrics *h, const char *queue)
+hub_metrics_queue_full(struct hub_metrics *h, enum hub_queue queue)
 {
 	if (h)
-		metric_add(metric_of(h->queue_full, queue), 1);
+		metric_add(h->queues[queue], 1);
 }
 
 void
-hub_metrics_batch(
-    struct hub_metrics *h, size_t messages, size_t transitions, uint64_t applied, int64_t took_us)
+hub_metrics_queue_full_count(struct hub_metrics *h, enum hub_queue queue, uint64_t count)
+{
+	if (h)
+		metric_add_up_to(h->queues[queue], count);
+}
+
+void
+hub_metrics_batch(struct hub_metrics *h, const struct hub_batch *b)
 {
 	if (!h)
 		return;
-	metric_add(h->messages, messages);
-	metric_add(h->transitions, transitions);
-	metric_add(h->applied, applied);
-	metric_observe_us(h->batch_seconds, took_us);
+	metric_add(h->messages, b->messages);
+	metric_add(h->transitions, b->transitions);
+	metric_add(h->applied, b->applied);
+	metric_add(h->superseded, b->superseded);
+	metric_add(h->unchanged, b->transitions - b->applied - b->superseded);
+	metric_add(h->accepted, b->accepted);
+	metric_add(h->rejected, b->rejected);
+	metric_observe_us(h->batch_seconds, b->took_us);
+}
+
+void
+hub_metrics_lag(struct hub_metrics *h, uint64_t messages, int64_t oldest_us)
+{
+	if (!h)
+		return;
+	metric_set(h->lag_messages, (int64_t)messages);
+	metric_set_us(h->lag_seconds, oldest_us);
 }
 
 void
@@ -106,13 +112,6 @@ hub_metrics_dead_letter(struct hub_metrics *h, const char *reason)
 }
 
 void
-hub_metrics_superseded(struct hub_metrics *h, uint64_t n)
-{
-	if (h && n > 0)
-		metric_add(h->superseded, n);
-}
-
-void
 hub_metrics_heartbeat(struct hub_metrics *h)
 {
 	if (h)
@@ -124,6 +123,27 @@ hub_metrics_stale_epoch(struct hub_metrics *h)
 {
 	if (h)
 		metric_add(h->stale_epochs, 1);
+}
+
+void
+hub_metrics_verdicts(struct hub_metrics *h, const char *verdict, size_t hosts)
+{
+	if (h)
+		metric_add(metric_of(h->verdicts, verdict), hosts);
+}
+
+void
+hub_metrics_digest_differs(struct hub_metrics *h)
+{
+	if (h)
+		metric_add(h->digest_differs, 1);
+}
+
+void
+hub_metrics_judge(struct hub_metrics *h, bool held)
+{
+	if (h)
+		metric_set(h->judge, held);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "dead_letter.h"
 #include "err.h"
 #include "hub.h"
+#include "hub_bounds.h"
 #include "hub_metrics.h"
 #include "intake_unit.h"
 #include "log.h"
@@ -18,19 +19,17 @@
 #include "streams.h"
 #include "worker.h"
 
-#define FETCH_MESSAGES 256
 #define FETCH_TIMEOUT_MS 100
-#define FETCH_MORE_MS 1
-#define FETCH_RETRY_MS 500
-#define UNITS_AHEAD 2
-#define UNITS_TO_ACK 8
-#define NAK_DELAY_MS 1000
+/* A fetch asks for what is there and hears when that is all: only a full one leaves more behind. */
+#define FETCH_MORE_MS 20
 #define JOIN_ARENA_BYTES_MAX (16u * 1024 * 1024)
 
 struct intake {
 	struct hub *hub;
 	struct mailbox *to_commit, *to_ack; /* struct intake_unit */
-	struct worker *fetcher, *committer, *acker;
+	/* While one commit waits for the disk or the network, the next one runs.  Batches are
+	 * sorted, and joins of different batches commute, as those of several hubs do. */
+	struct worker *fetcher, *committers[COMMITTERS], *acker;
 	atomic_bool store_away;   /* stop fetching: what is fetched cannot be committed (K18) */
 	struct bus_msg **fetched; /* the fetcher's own */
 };
@@ -60,6 +59,8 @@ unit_send(struct intake *s, struct worker *w, struct intake_unit *u)
 	struct err err = {0};
 
 	intake_unit_fold(u, 0, u->msg_count);
+	if (mailbox_depth(s->to_commit) >= UNITS_AHEAD)
+		hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_REPORTS_AHEAD);
 	/* The commit thread always goes on, so this ends; the loop only serves a stop in between.
 	 */
 	while (mailbox_put_wait(s->to_commit, u, FETCH_RETRY_MS, &err) != 0) {
@@ -68,6 +69,26 @@ unit_send(struct intake *s, struct worker *w, struct intake_unit *u)
 			return;
 		}
 	}
+}
+
+/* A unit's memory is for whoever comes first: who finds it used up gets a unit alone before it is
+ * called poison. */
+static int
+unit_add_take(struct intake *s, struct worker *w, struct bus_msg *m, struct intake_unit **unit,
+    struct err *why)
+{
+	if (intake_unit_add_take(*unit, s->hub->settings.prefix, m, why) == 0)
+		return 0;
+	if (why->kind != ERR_LIMIT || (*unit)->tries <= 1)
+		return -1;
+	if ((*unit)->msg_count > 0)
+		unit_send(s, w, *unit);
+	else
+		intake_unit_free(*unit);
+	*unit = intake_unit_new(s->hub->settings.report_batch);
+	if (!*unit)
+		return err_set(why, ERR_INTERNAL, "no memory for a batch of reports");
+	return intake_unit_add_take(*unit, s->hub->settings.prefix, m, why);
 }
 
 /* Puts one message into the unit under way, and sends the unit when it is full. */
@@ -86,9 +107,10 @@ unit_fill_take(struct intake *s, struct worker *w, struct bus_msg *m, struct int
 		bus_msg_free(m); /* not acknowledged: it comes again */
 		return err_set(err, ERR_INTERNAL, "no memory for a batch of reports");
 	}
-	if (intake_unit_add_take(*unit, s->hub->settings.prefix, m, &why) != 0) {
-		poison(s, m, &why);
-		bus_msg_free(m);
+	if (unit_add_take(s, w, m, unit, &why) != 0 || !*unit) {
+		if (why.kind != ERR_INTERNAL)
+			poison(s, m, &why);
+		bus_msg_free(m); /* what is no poison comes again */
 		return 0;
 	}
 	if ((*unit)->raw_count >= batch || (*unit)->msg_count >= batch) {
@@ -171,8 +193,13 @@ static void
 joined(struct intake *s, const struct intake_unit *u, size_t n, const struct store_join_result *r,
     int64_t took_us)
 {
-	hub_metrics_batch(s->hub->metrics, n, u->folded_count, r->applied, took_us);
-	hub_metrics_superseded(s->hub->metrics, r->superseded);
+	hub_metrics_batch(s->hub->metrics, &(struct hub_batch){.messages = n,
+					       .transitions = u->folded_count,
+					       .applied = r->applied,
+					       .superseded = r->superseded,
+					       .accepted = r->accepted,
+					       .rejected = r->rejected,
+					       .took_us = took_us});
 	for (size_t i = 0; i < r->pool_count; i++)
 		hub_nudge(s->hub, r->pools[i]);
 }
@@ -255,6 +282,8 @@ unit_commit(
 		wait_for_store(s, w, store, &err);
 		return;
 	}
+	if (mailbox_depth(s->to_ack) >= UNITS_TO_ACK)
+		hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_REPORTS_TO_ACK);
 	if (mailbox_put_wait(s->to_ack, u, -1, &err) != 0)
 		intake_unit_free(u); /* unacknowledged messages come again and change nothing */
 }
@@ -314,6 +343,17 @@ unit_drop(void *item)
 	intake_unit_free(item);
 }
 
+static int
+committers_start(struct intake *s, struct err *err)
+{
+	for (size_t i = 0; i < COUNT_OF(s->committers); i++) {
+		s->committers[i] = worker_start("commit", committer, s, err);
+		if (!s->committers[i])
+			return -1;
+	}
+	return 0;
+}
+
 int
 intake_start(struct hub *h, struct intake **ret, struct err *err)
 {
@@ -331,8 +371,7 @@ intake_start(struct hub *h, struct intake **ret, struct err *err)
 	}
 	s->acker = worker_start("ack", acker, s, err);
 	s->fetcher = s->acker ? worker_start("fetch", fetcher, s, err) : NULL;
-	s->committer = s->fetcher ? worker_start("commit", committer, s, err) : NULL;
-	if (!s->committer) {
+	if (!s->fetcher || committers_start(s, err) != 0) {
 		intake_stop(s);
 		return -1;
 	}
@@ -350,7 +389,8 @@ intake_stop(struct intake *s)
 	if (s->fetcher)
 		worker_stop(s->fetcher);
 	worker_free(s->fetcher);
-	worker_free(s->committer);
+	for (size_t i = 0; i < COUNT_OF(s->committers); i++)
+		worker_free(s->committers[i]);
 	worker_free(s->acker);
 	mailbox_free(s->to_commit);
 	mailbox_free(s->to_ack);

@@ -1,8 +1,8 @@
 /* intake: reports from FL_REPORTS into Postgres (K14, K18).
  *
- * A fetch thread decodes and folds one batch ahead of the commit thread, which joins a batch in one
- * statement; messages are acknowledged only after that commit, by a third thread.  Several hubs
- * pull the same durable. */
+ * A fetch thread decodes and folds ahead of two commit threads, each of which joins a batch in one
+ * statement; messages are acknowledged only after that commit, by another thread.  Several hubs
+ * pull the same durable, so batches may commit in any order. */
 #ifndef INTAKE_H
 #define INTAKE_H
 

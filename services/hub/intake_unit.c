@@ -130,6 +130,10 @@ intake_unit_add_take(struct intake_unit *u, const char *prefix, struct bus_msg *
 
 	if (u->msg_count == u->msg_max)
 		return err_set(err, ERR_LIMIT, "the unit is full");
+	if (bus_msg_size(m) > subject_row(SUBJECT_RPT)->max_bytes)
+		return err_set(err, ERR_LIMIT, "a report of %zu bytes, at most %zu",
+		    bus_msg_size(m), (size_t)subject_row(SUBJECT_RPT)->max_bytes);
+	u->tries++;
 	if (courier_decode(m, &fairlead__v1__report__descriptor, u->arena, &decoded, err) != 0)
 		return -1;
 	body = (const Fairlead__V1__Report *)decoded;

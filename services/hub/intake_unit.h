@@ -20,6 +20,7 @@ struct intake_unit {
 	size_t raw_count, raw_max;
 	struct report *folded; /* sorted, one per executor */
 	size_t folded_count;
+	size_t tries; /* messages decoded here, also those that were refused: they took memory */
 };
 
 /* There is room for one more message as long as it holds fewer than transitions_max reports and

@@ -10,16 +10,17 @@
 #include "heartbeat.h"
 #include "host_requests.h"
 #include "hub.h"
+#include "hub_bounds.h"
 #include "hub_metrics.h"
 #include "intake.h"
+#include "judge.h"
 #include "liveness.h"
 #include "log.h"
 #include "metrics.h"
 #include "options.h"
 #include "service.h"
 #include "store.h"
-
-#define HOSTS_MAX 200000
+#include "watch.h"
 
 static const struct option_row option_rows[] = {
     DEPENDENCIES_OPTIONS("fairlead_hub"),
@@ -31,14 +32,29 @@ static const struct option_row option_rows[] = {
 	"how often heartbeats are written to Postgres"},
     {"heartbeat_interval", OPTION_DURATION_MS, "5s", OPTION_PLAIN, 100, 60000,
 	"what hosts are told"},
+    {"silent_after", OPTION_DURATION_MS, "13s", OPTION_PLAIN, 1000, 600000,
+	"a host without a heartbeat for so long is suspect"},
+    {"digest_settle", OPTION_DURATION_MS, "10s", OPTION_PLAIN, 100, 3600000,
+	"a host whose digest stood still for so long is compared with the rows"},
+    {"digest_again", OPTION_DURATION_MS, "10m", OPTION_PLAIN, 1000, 86400000,
+	"and again so much later"},
+    {"nats_system_user", OPTION_STRING, NULL, OPTION_PLAIN, 0, 0,
+	"user of the bus's system account: the end of a connection is known at once; unset: "
+	"silence "
+	"decides"},
+    {"nats_system_password", OPTION_STRING, NULL, OPTION_SECRET, 0, 0,
+	"password in the bus's system account"},
     {NULL, OPTION_STRING, NULL, OPTION_PLAIN, 0, 0, NULL},
 };
 
 static const struct crash_row crash_rows[] = {
     {"hub.session_create.before_commit", "a create was checked, nothing is written"},
     {"hub.session_create.after_commit", "a create is committed, nobody was told"},
+    {"hub.session_update.before_commit", "an update was checked, nothing is written"},
+    {"hub.session_update.after_commit", "an update is committed, nobody was told"},
     {"hub.session_close.after_commit", "a close is committed, nobody was told"},
     {"hub.executor_stop.after_commit", "a stop is committed, nobody was told"},
+    {"hub.command_replay.after_commit", "a wish to replay is committed, nobody was told"},
     {"hub.api.before_answer", "a request was carried out, the answer is not sent"},
     {"hub.hello.after_commit", "a hello is committed, the host has no answer"},
     {"hub.report.before_commit", "a batch of reports was fetched, nothing is written"},
@@ -54,8 +70,11 @@ struct hub_process {
 	struct store *probe_store; /* readiness asks on a connection of its own */
 	struct api_service *api;
 	struct heartbeat_service *heartbeat;
+	struct bus *system_bus; /* NULL: none */
+	struct judge *judge;
 	struct host_requests *host_requests;
 	struct intake *intake;
+	struct watch *watch;
 };
 
 static void
@@ -71,7 +90,10 @@ settings_read(struct hub *h, const struct service_context *c)
 	    .host_workers = (unsigned)options_int(o, "host_workers"),
 	    .report_batch = (unsigned)options_int(o, "report_batch"),
 	    .liveness_flush_ms = options_int(o, "liveness_flush"),
-	    .heartbeat_interval_ms = (uint32_t)options_int(o, "heartbeat_interval")};
+	    .heartbeat_interval_ms = (uint32_t)options_int(o, "heartbeat_interval"),
+	    .digest_settle_ms = (uint32_t)options_int(o, "digest_settle"),
+	    .digest_again_ms = (uint32_t)options_int(o, "digest_again"),
+	    .silent_after_ms = (uint32_t)options_int(o, "silent_after")};
 }
 
 static int
@@ -100,10 +122,13 @@ hub_stop(void *state)
 
 	if (!p)
 		return;
+	watch_stop(p->watch);
 	api_stop(p->api);
+	judge_stop(p->judge);
 	host_requests_stop(p->host_requests);
 	heartbeat_stop(p->heartbeat);
 	intake_stop(p->intake);
+	bus_free(p->system_bus);
 	bus_free(p->hub.intake_bus);
 	bus_free(p->hub.bus);
 	store_free(p->probe_store);
@@ -135,6 +160,32 @@ connect_all(struct hub_process *p, struct service_context *c, struct err *err)
 }
 
 static int
+connect_system(struct hub_process *p, struct service_context *c, struct err *err)
+{
+	static const struct dependencies_connection connection = {.name = "system", .system = true};
+
+	if (!options_is_set(c->options, "nats_system_user")) {
+		log_info("judge.silence_only",
+		    LOG_STR(
+			"why", "nats_system_user is not set: only silence tells of lost hosts"));
+		return 0;
+	}
+	if (dependencies_open_bus(c, &connection, &p->system_bus, err) != 0 ||
+	    dependencies_wait_bus(c, p->system_bus, err) != 0)
+		return err_wrap(err, "nats_system_user");
+	return 0;
+}
+
+static int
+watch_parts_start(struct hub_process *p, struct err *err)
+{
+	const struct watch_parts parts = {
+	    .heartbeat = p->heartbeat, .host_requests = p->host_requests, .judge = p->judge};
+
+	return watch_start(&p->hub, &parts, &p->watch, err);
+}
+
+static int
 hub_start(struct service_context *c, void **ret_state, struct err *err)
 {
 	struct hub_process *p = calloc(1, sizeof(*p));
@@ -151,10 +202,11 @@ hub_start(struct service_context *c, void **ret_state, struct err *err)
 		hub_stop(p);
 		return err_set(err, ERR_INTERNAL, "no memory");
 	}
-	if (connect_all(p, c, err) != 0 || intake_start(h, &p->intake, err) != 0 ||
-	    heartbeat_start(h, &p->heartbeat, err) != 0 ||
+	if (connect_all(p, c, err) != 0 || connect_system(p, c, err) != 0 ||
+	    intake_start(h, &p->intake, err) != 0 || heartbeat_start(h, &p->heartbeat, err) != 0 ||
+	    judge_start(h, p->heartbeat, p->system_bus, &p->judge, err) != 0 ||
 	    host_requests_start(h, &p->host_requests, err) != 0 ||
-	    api_start(h, &p->api, err) != 0) {
+	    api_start(h, &p->api, err) != 0 || watch_parts_start(p, err) != 0) {
 		health_stop(c->health);
 		hub_stop(p);
 		return -1;
@@ -170,7 +222,9 @@ hub_drain(void *state, int timeout_ms, struct err *err)
 {
 	struct hub_process *p = state;
 
+	watch_stop(TAKE(p->watch));
 	api_stop(TAKE(p->api));
+	judge_stop(TAKE(p->judge));
 	host_requests_stop(TAKE(p->host_requests));
 	heartbeat_stop(TAKE(p->heartbeat));
 	intake_stop(TAKE(p->intake));

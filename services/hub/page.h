@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "hub_bounds.h"
 
 #define PAGE_DEFAULT 100
-#define PAGE_MAX 1000
 
 /* 0: PAGE_DEFAULT.  ERR_LIMIT above PAGE_MAX. */
 static inline int
