@@ -1,5 +1,6 @@
 #include "dispatch.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +8,26 @@
 #include "bus.h"
 #include "duty.h"
 #include "err.h"
+#include "leadership.h"
 #include "leases.h"
 #include "micro.h"
 #include "place.h"
 #include "publisher.h"
 #include "scheduler.h"
+#include "scheduler_bounds.h"
+#include "scheduler_metrics.h"
 #include "store.h"
 #include "subjects.h"
 #include "version.h"
 
-#define DUTIES_MAX 8
+#define DUTIES_MAX 12
 #define STATUS_BYTES_MAX (64 * 1024)
 
 struct pool {
 	const char *name;
 	struct place *place;
-	struct bus_sub *nudges;
+	_Atomic(struct bus_sub *) nudges;
+	struct metric *nudges_dropped;
 	struct duty *duties[DUTIES_MAX];
 	size_t duty_count;
 };
@@ -49,8 +54,11 @@ static void
 nudged(void *arg, const struct bus_msg *m)
 {
 	struct pool *p = arg;
+	struct bus_sub *nudges = atomic_load(&p->nudges);
 
 	(void)m;
+	if (nudges) /* not yet, for one that comes while we still subscribe */
+		metric_add_up_to(p->nudges_dropped, bus_sub_dropped(nudges));
 	place_wake(p->place);
 	for (size_t i = 0; i < p->duty_count; i++)
 		duty_nudge(p->duties[i]);
@@ -68,7 +76,7 @@ static void
 lease_taken(void *arg, const char *name)
 {
 	struct dispatch *d = arg;
-	char wanted[LEASE_NAME_BYTES + 16];
+	char wanted[LEASE_NAME_BYTES];
 
 	for (size_t i = 0; i < d->scheduler->pool_count; i++) {
 		if (strcmp(name, lease_of_pool(d->pools[i].name, wanted)) == 0)
@@ -89,7 +97,7 @@ status_write(struct dispatch *d, FILE *f)
 	    "{\"instance\":\"%s\",\"version\":\"%s\",\"publishes_in_flight\":%zu,\"pools\":[",
 	    s->settings.instance, FAIRLEAD_VERSION, publisher_in_flight(s->publisher));
 	for (size_t i = 0; i < s->pool_count; i++) {
-		char name[LEASE_NAME_BYTES + 16];
+		char name[LEASE_NAME_BYTES];
 		struct place_status status;
 		struct store_lease lease;
 		bool held = leases_get(s->leases, lease_of_pool(d->pools[i].name, name), &lease);
@@ -157,8 +165,10 @@ pool_start(struct dispatch *d, struct pool *p, const char *name, struct err *err
 {
 	struct scheduler *s = d->scheduler;
 	char subject[SUBJECT_BYTES];
+	struct bus_sub *nudges;
 
 	p->name = name;
+	p->nudges_dropped = s->metrics->queues[SCHEDULER_QUEUE_NUDGES];
 	if (place_start(s, name, &p->place, err) != 0)
 		return -1;
 	for (size_t i = 0; i < duty_row_count; i++) {
@@ -172,7 +182,10 @@ pool_start(struct dispatch *d, struct pool *p, const char *name, struct err *err
 		p->duty_count++;
 	}
 	subject_build(subject, s->settings.prefix, SUBJECT_NUDGE, name);
-	return bus_subscribe(s->bus, subject, NULL, 1024, nudged, p, &p->nudges, err);
+	if (bus_subscribe(s->bus, subject, NULL, NUDGES_MAX, nudged, p, &nudges, err) != 0)
+		return -1;
+	atomic_store(&p->nudges, nudges);
+	return 0;
 }
 
 static int
@@ -216,7 +229,7 @@ dispatch_start(struct scheduler *s, struct dispatch **ret, struct err *err)
 static void
 pool_stop(struct pool *p)
 {
-	bus_unsubscribe(p->nudges);
+	bus_unsubscribe(atomic_load(&p->nudges));
 	place_stop(p->place);
 	for (size_t i = 0; i < p->duty_count; i++)
 		duty_stop(p->duties[i]);

@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "err.h"
+#include "leadership.h"
 #include "leases.h"
 #include "log.h"
 #include "metrics.h"
@@ -20,7 +21,7 @@
 struct duty {
 	const struct duty_row *row;
 	struct duty_call call;
-	char lease_name[LEASE_NAME_BYTES + 16]; /* "": none */
+	char lease_name[LEASE_NAME_BYTES]; /* "": none */
 	struct worker *worker;
 	int idle_ms, wait_ms;
 };

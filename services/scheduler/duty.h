@@ -35,6 +35,7 @@ struct duty_row {
 	bool of_pool;      /* one worker per pool */
 	bool fenced;       /* of_pool: needs the pool's lease */
 	bool nudged;       /* looks at once when a hub says so */
+	bool observes;     /* writes no row: for metrics only */
 	int active_ms, idle_ms;
 	/* *ret_done: how much was done; *ret_more: call again at once. */
 	int (*run)(struct duty_call *call, size_t *ret_done, bool *ret_more, struct err *err);

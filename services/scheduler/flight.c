@@ -9,6 +9,7 @@
 #include "command.h"
 #include "courier.h"
 #include "err.h"
+#include "mutant.h"
 #include "store.h"
 #include "subjects.h"
 
@@ -21,7 +22,7 @@ flight_encode(struct flight *f, const struct store_message *m, const char *prefi
 {
 	Fairlead__V1__Command command = FAIRLEAD__V1__COMMAND__INIT;
 	Fairlead__V1__Signature unsigned_yet = FAIRLEAD__V1__SIGNATURE__INIT;
-	struct id msg_id = m->resend ? id_new() : m->message_id;
+	struct id msg_id = m->resend && !MUTANT(sweep_same_msg_id) ? id_new() : m->message_id;
 	char subject[SUBJECT_BYTES], hex[ID_HEX_BYTES];
 	struct courier_message message = {.message = &command.base};
 
@@ -56,6 +57,8 @@ flight_new(const struct store_message *m, const char *prefix, int64_t cp_now_us,
 	if (!f)
 		return err_set(err, ERR_LIMIT, "no memory for a command");
 	f->message_id = m->message_id;
+	f->commands = m->item_count;
+	f->resend = m->resend;
 	f->begun_us = clock_mono_us(clock_system());
 	f->arena = arena_new(0);
 	if (!f->arena) {

@@ -2,6 +2,8 @@
 #ifndef FLIGHT_H
 #define FLIGHT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The default falls through its cases, which clang takes for a mistake. */
@@ -24,6 +26,8 @@ struct flight {
 	struct arena *arena; /* holds what `out` points to */
 	struct bus_out out;
 	struct backoff backoff;
+	size_t commands;     /* in it */
+	bool resend, failed; /* failed: a try was not acknowledged */
 	int64_t begun_us, due_us;
 	struct flight *next;
 	UT_hash_handle hh;

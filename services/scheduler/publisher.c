@@ -14,13 +14,12 @@
 #include "leases.h"
 #include "log.h"
 #include "scheduler.h"
+#include "scheduler_bounds.h"
 #include "scheduler_metrics.h"
 #include "store.h"
 #include "streams.h"
 #include "worker.h"
 
-#define BACKOFF_FIRST_US (50 * MS_US)
-#define BACKOFF_MAX_US (2 * SECOND_US)
 #define WINDOW_FULL_US (5 * MS_US)
 #define SENT_BATCH 1024
 #define IDLE_MS 1000
@@ -69,9 +68,23 @@ refused(struct publisher *p, struct flight *f, const struct err *err)
 	log_debug("publish.failed", LOG_ID("message", &f->message_id),
 	    LOG_STR("subject", f->out.subject), LOG_ERR(err));
 	metric_add(p->scheduler->metrics->retries, 1);
+	f->failed = true;
 	if (err->kind == ERR_UNAVAILABLE || err->kind == ERR_NOT_FOUND)
 		p->streams_missing = true;
 	flight_retry(p, f, backoff_next_us(&f->backoff, now_us, bits));
+}
+
+static void
+acknowledged(struct scheduler_metrics *m, const struct flight *f, const struct bus_ack *ack)
+{
+	metric_add(m->messages, 1);
+	metric_add(m->duplicates, ack->duplicate);
+	/* Published before: by whoever sent it first, or by a publisher that did not mark it. After
+	 * a failed try of this flight a duplicate is its own. */
+	if (f->resend || (ack->duplicate && !f->failed))
+		return;
+	metric_add(m->published, f->commands);
+	metric_observe_us(m->published_seconds, clock_mono_us(clock_system()) - f->begun_us);
 }
 
 static void
@@ -82,9 +95,7 @@ answered(void *arg, const struct bus_ack *ack, const struct err *err)
 
 	pthread_mutex_lock(&p->lock);
 	if (ack) {
-		metric_add(p->scheduler->metrics->messages, 1);
-		metric_observe_us(p->scheduler->metrics->publish_seconds,
-		    clock_mono_us(clock_system()) - f->begun_us);
+		acknowledged(p->scheduler->metrics, f, ack);
 		f->next = p->acked;
 		p->acked = f;
 		p->acked_count++;
@@ -108,10 +119,12 @@ flight_publish(struct publisher *p, struct flight *f)
 		return;
 	}
 	pthread_mutex_lock(&p->lock);
-	if (err.kind == ERR_LIMIT)
+	if (err.kind == ERR_LIMIT) {
+		metric_add(p->scheduler->metrics->queues[SCHEDULER_QUEUE_PUBLISH_WINDOW], 1);
 		flight_retry(p, f, WINDOW_FULL_US);
-	else
+	} else {
 		refused(p, f, &err);
+	}
 	pthread_mutex_unlock(&p->lock);
 	worker_wake(p->worker);
 }
@@ -134,7 +147,7 @@ flight_welcome(struct publisher *p, const struct id *message_id)
 	pthread_mutex_lock(&p->lock);
 	welcome = !flight_find(p, message_id);
 	if (welcome && HASH_COUNT(p->flights) >= PUBLISHER_FLIGHTS_MAX) {
-		metric_add(p->scheduler->metrics->overflow, 1);
+		metric_add(p->scheduler->metrics->queues[SCHEDULER_QUEUE_FLIGHTS], 1);
 		welcome = false;
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -157,7 +170,8 @@ flight_open(struct publisher *p, const struct store_message *m)
 		return NULL;
 	}
 	f->publisher = p;
-	backoff_init(&f->backoff, BACKOFF_FIRST_US, BACKOFF_MAX_US, 60 * SECOND_US);
+	backoff_init(&f->backoff, PUBLISH_AGAIN_FIRST_MS * MS_US, PUBLISH_AGAIN_MAX_MS * MS_US,
+	    60 * SECOND_US);
 	pthread_mutex_lock(&p->lock);
 	if (flight_find(p, &f->message_id)) { /* another thread was faster */
 		flight_free(f);
@@ -313,6 +327,12 @@ run(struct worker *w, void *arg)
 		;
 }
 
+static void
+outlet_send(void *arg, const struct store_message *messages, size_t n)
+{
+	publisher_send(arg, messages, n);
+}
+
 int
 publisher_start(struct scheduler *s, struct publisher **ret, struct err *err)
 {
@@ -331,6 +351,7 @@ publisher_start(struct scheduler *s, struct publisher **ret, struct err *err)
 		publisher_free(p);
 		return -1;
 	}
+	s->outlet = (struct scheduler_outlet){outlet_send, p};
 	*ret = p;
 	return 0;
 }

@@ -15,8 +15,6 @@ struct publisher;
 struct scheduler;
 struct store_message;
 
-#define PUBLISHER_FLIGHTS_MAX 8192
-
 MUST_USE int publisher_start(struct scheduler *s, struct publisher **ret, struct err *err);
 /* Waits up to timeout_ms for what is in flight; what is left is found by another's sweep. */
 void publisher_drain(struct publisher *p, int timeout_ms);

@@ -5,6 +5,7 @@
 
 #include "err.h"
 #include "name.h"
+#include "scheduler_metrics.h"
 #include "store.h"
 
 static int
@@ -56,4 +57,18 @@ scheduler_store_new(
 	snprintf(application, sizeof(application), "fairlead-scheduler/%.40s/%s",
 	    s->settings.instance, worker);
 	return store_pg_new(&o, ret, err);
+}
+
+void
+scheduler_send(const struct scheduler *s, const struct store_message *messages, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		metric_add(s->metrics->written, messages[i].item_count);
+	scheduler_send_again(s, messages, n);
+}
+
+void
+scheduler_send_again(const struct scheduler *s, const struct store_message *messages, size_t n)
+{
+	s->outlet.send(s->outlet.arg, messages, n);
 }

@@ -2,7 +2,49 @@
 
 #include <stdlib.h>
 
-#define PREFIX "fairlead_scheduler_"
+#include "store.h"
+
+static const char *const queue_names[SCHEDULER_QUEUES] = {
+#define QUEUE_ROW(name, text, bound, what) [SCHEDULER_QUEUE_##name] = (text),
+#include "scheduler_queues.def"
+};
+
+static const char *const backlog_names[STORE_BACKLOG_COUNT] = {
+#define STORE_BACKLOG(field, name, what) [STORE_BACKLOG_##field] = (name),
+    STORE_BACKLOGS(STORE_BACKLOG)
+#undef STORE_BACKLOG
+};
+
+void
+scheduler_metrics_census(struct scheduler_metrics *m, const struct store_census *c)
+{
+	static const struct store_census nothing;
+
+	c = c ? c : &nothing;
+	for (int i = HOST_READY; i <= HOST_RETIRED; i++)
+		metric_set(
+		    metric_of(m->hosts, host_state_text((enum host_state)i)), (int64_t)c->hosts[i]);
+	for (size_t i = 0; i < STORE_BACKLOG_COUNT; i++)
+		metric_set(metric_of(m->backlog, backlog_names[i]), (int64_t)c->backlogs[i]);
+	metric_set_us(m->oldest_unsent, c->oldest_unsent_us);
+}
+
+/* Each is shown from the start, as 0. */
+static void
+members_add(struct scheduler_metrics *s)
+{
+	for (size_t i = 0; i < SCHEDULER_QUEUES; i++)
+		s->queues[i] = metric_of(s->queue_full, queue_names[i]);
+	s->written = metric_of(s->commands, "written");
+	s->published = metric_of(s->commands, "published");
+	s->unaccepted = metric_of(s->commands, "expired");
+	s->dead = metric_of(s->commands, "dead");
+	s->placed_seconds = metric_of(s->stage_seconds, "placed");
+	s->published_seconds = metric_of(s->stage_seconds, "published");
+	s->accepted_seconds = metric_of(s->stage_seconds, "accepted");
+	s->running_seconds = metric_of(s->stage_seconds, "running");
+	scheduler_metrics_census(s, NULL);
+}
 
 struct scheduler_metrics *
 scheduler_metrics_new(struct metrics *m)
@@ -11,35 +53,12 @@ scheduler_metrics_new(struct metrics *m)
 
 	if (!s)
 		return NULL;
-	s->placed = metrics_counter(m, PREFIX "placed_total", "executors placed");
-	s->place_seconds =
-	    metrics_histogram(m, PREFIX "place_seconds", "time of one placement transaction");
-	s->place_refused = metrics_counter(m, PREFIX "place_refused_total",
-	    "planned placements that the transaction did not make");
-	s->messages = metrics_counter(
-	    m, PREFIX "messages_total", "command messages acknowledged by the stream");
-	s->publish_seconds = metrics_histogram(
-	    m, PREFIX "publish_seconds", "from the commit of a message to its acknowledgement");
-	s->retries = metrics_counter(
-	    m, PREFIX "publish_retries_total", "publishes repeated with the same Msg-Id");
-	s->overflow = metrics_counter(m, PREFIX "publish_overflow_total",
-	    "messages left to the sweep because too many were in flight");
-	s->resent = metrics_counter(
-	    m, PREFIX "resent_total", "messages sent anew because nobody accepted them in time");
-	s->in_flight =
-	    metrics_gauge(m, PREFIX "publishes_in_flight", "messages without acknowledgement");
-	s->ended = metrics_counter(m, PREFIX "ended_total", "ended executors folded");
-	s->gone = metrics_counter(m, PREFIX "gone_total", "gone executors folded");
-	s->intents = metrics_counter(m, PREFIX "intents_total", "users' intents carried out");
-	s->expired = metrics_counter(m, PREFIX "expired_total", "executors expired unaccepted");
-	s->closed = metrics_counter(m, PREFIX "sessions_closed_total", "sessions closed");
-	s->events = metrics_counter(m, PREFIX "events_total", "events numbered");
-	s->removed = metrics_counter(m, PREFIX "retained_removed_total", "rows retention removed");
-	s->waiting = metrics_family(m, METRIC_GAUGE, PREFIX "waiting",
-	    "queued executors that found no host in the last pass", "pool");
-	s->lease = metrics_family(m, METRIC_GAUGE, PREFIX "lease_held", "1 when held", "lease");
-	s->errors = metrics_family(
-	    m, METRIC_COUNTER, PREFIX "errors_total", "failed rounds by worker", "worker");
+#define METRIC_ROW(field, type, name, help)                                                        \
+	s->field = metric_of(metrics_family(m, METRIC_##type, name, help, NULL), NULL);
+#define METRIC_FAMILY_ROW(field, type, name, label, help)                                          \
+	s->field = metrics_family(m, METRIC_##type, name, help, label);
+#include "scheduler_metrics.def"
+	members_add(s);
 	return s;
 }
 

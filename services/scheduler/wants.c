@@ -12,6 +12,12 @@ same_revision(const struct store_queued *a, const struct store_queued *b)
 	return a->revision == b->revision && id_equal(&a->session_id, &b->session_id);
 }
 
+static const char *
+key_of(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
 /* NULL: no memory. */
 static const struct plan_shape *
 shape_of(const struct store_queued *q, struct arena *a)
@@ -22,8 +28,14 @@ shape_of(const struct store_queued *q, struct arena *a)
 
 	if (!shape)
 		return NULL;
-	*shape = (struct plan_shape){
-	    .driver = q->driver, .limits_required = q->limits_required, .resources = q->resources};
+	*shape = (struct plan_shape){.driver = q->driver,
+	    .needs = q->needs,
+	    .limits_required = q->limits_required,
+	    .resources = q->resources,
+	    .spread_by = key_of(q->spread_by),
+	    .spread_skew = q->spread_skew,
+	    .apart_by = key_of(q->apart_by),
+	    .apart_max = q->apart_max};
 	if (selector_parse(q->selector, a, &selector, &err) != 0) {
 		log_error("place.selector", LOG_STR("session", q->session), LOG_ERR(&err));
 		shape->driver = ""; /* no host has it */
