@@ -15,24 +15,18 @@
 #include "host.h"
 #include "log.h"
 #include "machine.h"
-#include "name.h"
 #include "program.h"
 #include "records.h"
+#include "settings.h"
 #include "subjects.h"
 #include "version.h"
-
-#define PATH_BYTES 4096
 
 /* Everything the process holds, in order of making. */
 struct process {
 	const struct options *options;
 	struct machine machine;
 	struct resources capacity;
-	char host_id[NAME_BYTES_MAX + 2];
-	char shim_path[PATH_BYTES], inbox_prefix[NAME_BYTES_MAX + 16];
-	char *labels_text;
-	struct label labels[AGENT_LABELS_MAX];
-	size_t label_count;
+	struct settings settings;
 	int lock_fd;
 	struct records *records;
 	struct sd_event *loop;
@@ -42,76 +36,6 @@ struct process {
 	struct host *host;
 	int exit_code;
 };
-
-/* ---- settings ---- */
-
-/* A3: the rule is named, and nothing has been touched yet. */
-static int
-choose_host_id(struct process *p, struct err *err)
-{
-	const char *given = options_string(p->options, "host_id");
-	const char *id = given[0] ? given : p->machine.host_name;
-
-	if (name_check(id, "host_id", err) < 0)
-		return given[0]
-			   ? -1
-			   : err_hint(err, "this machine's host name is no host id: set host_id");
-	snprintf(p->host_id, sizeof(p->host_id), "%s", id);
-	snprintf(p->inbox_prefix, sizeof(p->inbox_prefix), "_INBOX.%s", p->host_id);
-	return 0;
-}
-
-static int
-choose_shim(struct process *p, struct err *err)
-{
-	const char *given = options_string(p->options, "shim_path");
-	char self[PATH_BYTES];
-	ssize_t n;
-	char *slash;
-
-	if (given[0]) {
-		snprintf(p->shim_path, sizeof(p->shim_path), "%s", given);
-		return 0;
-	}
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n < 0)
-		return err_set(err, ERR_INTERNAL, "cannot find this program's own path");
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		slash[1] = '\0';
-	snprintf(p->shim_path, sizeof(p->shim_path), "%.4000sfairlead-shim", self);
-	return 0;
-}
-
-static int
-check_cgroup(struct process *p, struct err *err)
-{
-	static const char *const modes[] = {"auto", "v2", "hybrid", "none"};
-	const char *given = options_string(p->options, "cgroup");
-
-	for (size_t i = 0; i < COUNT_OF(modes); i++)
-		if (strcmp(given, modes[i]) == 0)
-			return 0;
-	return err_field(err, ERR_INVALID, "cgroup",
-	    "option cgroup: \"%.40s\" is not auto, v2, hybrid or none", given);
-}
-
-static int
-check_settings(struct process *p, struct err *err)
-{
-	p->labels_text = strdup(options_string(p->options, "labels"));
-	if (!p->labels_text)
-		return err_set(err, ERR_LIMIT, "no memory");
-	if (choose_host_id(p, err) < 0 ||
-	    name_check(options_string(p->options, "pool"), "pool", err) < 0 ||
-	    name_check(options_string(p->options, "prefix"), "prefix", err) < 0 ||
-	    machine_parse_labels(
-		p->labels_text, p->labels, AGENT_LABELS_MAX, &p->label_count, err) < 0 ||
-	    check_cgroup(p, err) < 0)
-		return -1;
-	return choose_shim(p, err);
-}
 
 static int
 read_capacity(struct process *p, struct err *err)
@@ -156,7 +80,7 @@ on_accepted(void *arg)
 {
 	struct process *p = arg;
 
-	log_info("agent.ready", LOG_STR("host", p->host_id),
+	log_info("agent.ready", LOG_STR("host", p->settings.host_id),
 	    LOG_UINT("epoch", agent_epoch(host_agent(p->host))));
 }
 
@@ -196,7 +120,7 @@ open_records(struct process *p, struct err *err)
 	const char *state_dir = options_string(p->options, "state_dir");
 	char moved[RECORDS_PATH_BYTES];
 
-	if (binding_check(state_dir, p->host_id, moved, err) < 0)
+	if (binding_check(state_dir, p->settings.host_id, moved, err) < 0)
 		return -1;
 	if (moved[0])
 		log_warn("journal.of_another_host", LOG_STR("kept", moved),
@@ -221,10 +145,10 @@ open_link(struct process *p, struct err *err)
 	const struct options *o = p->options;
 	struct bus_options bus = {
 	    .servers = options_string(o, "nats_servers"),
-	    .name = p->host_id,
+	    .name = p->settings.host_id,
 	    .user = or_null(options_string(o, "nats_user")),
 	    .password = or_null(options_string(o, "nats_password")),
-	    .inbox_prefix = p->inbox_prefix,
+	    .inbox_prefix = p->settings.inbox_prefix,
 	};
 	struct link_options options = {
 	    .loop = p->loop,
@@ -248,15 +172,15 @@ open_host(struct process *p, struct err *err)
 	    .link = p->link,
 	    .agent =
 		{
-		    .host_id = p->host_id,
+		    .host_id = p->settings.host_id,
 		    .pool = options_string(o, "pool"),
 		    .boot_id = p->machine.boot_id,
 		    .version = FAIRLEAD_VERSION,
 		    .arch = p->machine.arch,
 		    .kernel = p->machine.kernel,
 		    .capacity = p->capacity,
-		    .labels = p->labels,
-		    .label_count = p->label_count,
+		    .labels = p->settings.labels,
+		    .label_count = p->settings.label_count,
 		    .heartbeat_interval_us = options_int(o, "heartbeat_interval") * MS_US,
 		    .stop_executors_on_exit = options_bool(o, "stop_executors_on_exit"),
 		    .random = (uint64_t)clock_real_us(clock_system()) ^ (uint64_t)getpid() << 40,
@@ -264,7 +188,7 @@ open_host(struct process *p, struct err *err)
 	    .records = p->records,
 	    .state_dir = options_string(o, "state_dir"),
 	    .drivers = options_bool(o, "enable_fake") ? drivers : without_fake,
-	    .shim_path = p->shim_path,
+	    .shim_path = p->settings.shim_path,
 	    .cgroup_mode = options_string(o, "cgroup"),
 	    .on_exit = on_exit_asked,
 	    .on_accepted = on_accepted,
@@ -281,7 +205,8 @@ log_started(const struct process *p)
 	const struct agent_driver *drivers = host_drivers(p->host, &n);
 	struct id journal_id = agent_journal_id(host_agent(p->host));
 
-	log_info("agent.started", LOG_STR("version", FAIRLEAD_VERSION), LOG_STR("host", p->host_id),
+	log_info("agent.started", LOG_STR("version", FAIRLEAD_VERSION),
+	    LOG_STR("host", p->settings.host_id),
 	    LOG_STR("pool", options_string(p->options, "pool")), LOG_ID("journal", &journal_id),
 	    LOG_UINT("records", agent_record_count(host_agent(p->host))),
 	    LOG_STR("servers", options_string(p->options, "nats_servers")));
@@ -317,7 +242,7 @@ finish(struct process *p)
 	sd_event_unref(p->loop);
 	if (p->lock_fd >= 0)
 		close(p->lock_fd);
-	free(p->labels_text);
+	settings_done(&p->settings);
 }
 
 static int
@@ -329,9 +254,10 @@ run(const struct options *options, const char *program_path)
 	(void)program_path;
 	/* One heap: an arena per bus thread would cost megabytes. */
 	mallopt(M_ARENA_MAX, 1);
-	if (machine_read(&p.machine, &err) < 0 || check_settings(&p, &err) < 0) {
+	if (machine_read(&p.machine, &err) < 0 ||
+	    settings_check(&p.settings, options, &p.machine, &err) < 0) {
 		(void)program_refuse("fairlead-agent", &err);
-		free(p.labels_text);
+		settings_done(&p.settings);
 		return PROGRAM_EXIT_USAGE;
 	}
 	if (start(&p, &err) < 0) {
@@ -339,8 +265,11 @@ run(const struct options *options, const char *program_path)
 		finish(&p);
 		return err_row(err.kind)->exit_code;
 	}
-	if (sd_event_loop(p.loop) < 0)
+	int r = sd_event_loop(p.loop);
+	if (r < 0) {
+		log_error("agent.loop_failed", LOG_STR("why", strerror(-r)));
 		p.exit_code = err_row(ERR_INTERNAL)->exit_code;
+	}
 	log_info("agent.ended", LOG_INT("exit_code", p.exit_code));
 	finish(&p);
 	return p.exit_code;

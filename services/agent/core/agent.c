@@ -100,7 +100,7 @@ agent_new(const struct agent_config *config, struct records *records, const stru
 	a->random = config->random;
 	a->instance_id = id_new();
 	a->commit_retry_us = a->lazy_us = a->hello_at_us = a->heartbeat_at_us = NEVER;
-	a->sync_deadline_us = a->report_at_us = a->retry_us = NEVER;
+	a->sync_deadline_us = a->report_at_us = a->retry_us = a->restart_us = NEVER;
 	a->leave_kill_us = a->leave_flush_us = a->leave_exit_us = NEVER;
 	a->interval_us = config->heartbeat_interval_us > 0 ? config->heartbeat_interval_us
 							   : AGENT_HEARTBEAT_MS * MS_US;
@@ -110,6 +110,7 @@ agent_new(const struct agent_config *config, struct records *records, const stru
 	    draw_start_no(a, err) < 0)
 		return err_wrap(err, "agent start");
 	a->booted = strncmp(a->meta.boot_id, config->boot_id, sizeof(a->meta.boot_id) - 1) != 0;
+	contact_start(a);
 	a->durable_contiguous_seq = a->meta.contiguous_seq;
 	a->durable_digest = table_digest(a);
 	*ret = TAKE(a);
@@ -263,6 +264,7 @@ commit(struct agent *a, struct err *err)
 	if (!puts)
 		return err_set(err, ERR_LIMIT, "agent: no memory to commit");
 	batch.put_count = collect_puts(a, puts);
+	a->meta.contact_us = a->contact_us;
 	crash_point("agent.before_journal");
 	result = records_commit(a->records, &batch, err);
 	free(puts);
@@ -378,11 +380,16 @@ agent_step(struct agent *a, const struct agent_event *events, size_t n, struct a
 	for (size_t i = 0; i < n; i++)
 		handle(a, &events[i]);
 	if (a->started && !a->exited) {
+		contact_due(a);
 		session_due(a);
 		sync_due(a);
 		report_due(a);
 		if (agent_now(a) >= a->retry_us) {
 			a->retry_us = NEVER;
+			a->scan = true;
+		}
+		if (agent_now(a) >= a->restart_us) {
+			a->restart_us = NEVER;
 			a->scan = true;
 		}
 		if (a->scan)
@@ -412,6 +419,8 @@ int64_t
 agent_deadline(const struct agent *a)
 {
 	int64_t at = least(a->retry_us, least(a->lazy_us, a->commit_retry_us));
+
+	at = least(at, least(a->restart_us, contact_deadline(a)));
 
 	if (a->exited)
 		return NEVER;

@@ -27,7 +27,7 @@ struct clock;
 struct err;
 struct agent;
 
-#define AGENT_PROTOCOL_REVISION 1u
+#define AGENT_PROTOCOL_REVISION 2u
 #define AGENT_DRIVERS_MAX 8u
 #define AGENT_LABELS_MAX 64u
 #define AGENT_HEARTBEAT_MS 5000
@@ -98,6 +98,7 @@ struct agent_event {
 
 struct agent_stats {
 	uint64_t hellos, hello_answers, heartbeats, heartbeat_answers, syncs, sync_pages;
+	uint64_t late_answers; /* to a hello that was said again meanwhile */
 	uint64_t commands, items, refused_messages, reports, reports_acked, executors_reported;
 	uint64_t starts, commits, commit_failures, gaps, overflows;
 };

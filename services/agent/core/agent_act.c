@@ -8,6 +8,7 @@
 #include "codec.h"
 #include "crash.h"
 #include "err.h"
+#include "mutant.h"
 
 #define LEAVE_GRACE_MS 5000u
 #define CALL_RETRY_US SECOND_US
@@ -40,17 +41,55 @@ wants_stop(const struct agent *a, const struct entry *e)
 	       (a->leaving == LEAVING_ASKED && e->live);
 }
 
+/* The incarnation is over. */
+static void
+conclude(struct agent *a, struct entry *e, enum executor_state end)
+{
+	e->live = false;
+	e->stop_sent_ms = STOP_NOT_SENT;
+	e->r.state = restart_or_end(a, e, end);
+	if (executor_state_ended(e->r.state)) {
+		e->r.ended_after_us = since_accepted(a, e);
+		agent_note(
+		    a, false, "executor.ended", &e->r.executor_id, executor_state_text(e->r.state));
+	}
+	table_touch(a, e);
+	act_settle(a, e);
+}
+
 void
 act_end(struct agent *a, struct entry *e, const char *reason, const char *detail)
 {
-	e->r.state = wants_stop(a, e) || e->r.state == EXECUTOR_STOPPING ? EXECUTOR_STOPPED
-									 : EXECUTOR_FAILED;
+	bool stopped = wants_stop(a, e) || e->r.state == EXECUTOR_STOPPING;
+
 	table_text(e->r.reason, sizeof(e->r.reason), reason);
 	table_text(e->r.detail, sizeof(e->r.detail), detail);
-	e->r.ended_after_us = since_accepted(a, e);
-	e->live = false;
+	conclude(a, e, stopped ? EXECUTOR_STOPPED : EXECUTOR_FAILED);
+}
+
+/* What a driver was asked to start in BACKOFF is the next incarnation: that one stops. */
+static void
+stopping(struct agent *a, struct entry *e)
+{
+	if (e->r.state == EXECUTOR_BACKOFF)
+		restart_begin(a, e);
+	if (e->r.state == EXECUTOR_STOPPING)
+		return;
+	e->r.state = EXECUTOR_STOPPING;
 	table_touch(a, e);
-	act_settle(a, e);
+}
+
+void
+act_stop(struct agent *a, struct entry *e, const char *reason, const char *detail)
+{
+	if (!e->live) {
+		e->r.state = EXECUTOR_STOPPING; /* of no policy's business */
+		act_end(a, e, reason, detail);
+		return;
+	}
+	stopping(a, e);
+	table_text(e->r.reason, sizeof(e->r.reason), reason);
+	table_text(e->r.detail, sizeof(e->r.detail), detail);
 }
 
 void
@@ -60,13 +99,12 @@ act_settle(struct agent *a, struct entry *e)
 
 	if (!executor_state_ended(e->r.state) && wants_stop(a, e)) {
 		if (!e->live) {
-			act_end(a, e, "stopped", "stopped before it started");
+			act_end(a, e, "stopped",
+			    e->r.state == EXECUTOR_BACKOFF ? "stopped before it started again"
+							   : "stopped before it started");
 			return;
 		}
-		if (e->r.state != EXECUTOR_STOPPING) {
-			e->r.state = EXECUTOR_STOPPING;
-			table_touch(a, e);
-		}
+		stopping(a, e);
 	}
 	/* Nobody but a driver has anything to remove. */
 	if (executor_state_ended(e->r.state) && e->r.desired == DESIRED_ABSENT &&
@@ -100,10 +138,13 @@ saw_running(struct agent *a, struct entry *e)
 {
 	if (executor_state_ended(e->r.state))
 		return;
+	if (!e->r.running_at_us) {
+		e->r.running_at_us = agent_now(a);
+		table_touch(a, e);
+	}
 	if (!e->r.started) {
 		e->r.started = true;
 		e->r.running_after_us = since_accepted(a, e);
-		table_touch(a, e);
 	}
 	observe(a, e, EXECUTOR_RUNNING);
 }
@@ -120,14 +161,21 @@ end_state(const struct agent *a, const struct entry *e, const struct driver_even
 	return EXECUTOR_FAILED;
 }
 
+/* Why it was stopped says more than that nothing went wrong while it stopped. */
+static bool
+said_why(const struct entry *e, const struct driver_event *event)
+{
+	return e->r.state == EXECUTOR_STOPPING && e->r.reason[0] &&
+	       (!event->reason || !event->reason[0]);
+}
+
 static void
 saw_exit(struct agent *a, struct entry *e, const struct driver_event *event)
 {
 	e->live = false;
 	a->scan = true;
-	if (executor_state_ended(e->r.state))
+	if (executor_state_ended(e->r.state) || e->r.state == EXECUTOR_BACKOFF)
 		return;
-	e->r.state = end_state(a, e, event);
 	if (event->started && !e->r.started) {
 		e->r.started = true;
 		e->r.running_after_us = since_accepted(a, e);
@@ -135,12 +183,11 @@ saw_exit(struct agent *a, struct entry *e, const struct driver_event *event)
 	e->r.exit_code = event->exit_code;
 	e->r.signal = event->signal;
 	e->r.oom = event->oom;
-	table_text(e->r.reason, sizeof(e->r.reason), event->reason);
-	table_text(e->r.detail, sizeof(e->r.detail), event->detail);
-	e->r.ended_after_us = since_accepted(a, e);
-	table_touch(a, e);
-	agent_note(a, false, "executor.ended", &e->r.executor_id, executor_state_text(e->r.state));
-	act_settle(a, e);
+	if (!said_why(e, event)) {
+		table_text(e->r.reason, sizeof(e->r.reason), event->reason);
+		table_text(e->r.detail, sizeof(e->r.detail), event->detail);
+	}
+	conclude(a, e, end_state(a, e, event));
 }
 
 static void
@@ -162,6 +209,8 @@ act_driver_event(struct agent *a, const struct driver_event *event)
 	struct entry *e = table_find(a, &event->executor_id);
 
 	crash_point("agent.after_driver_event");
+	if (e && event->type != DRIVER_GONE && restart_is_next(e, event->incarnation))
+		restart_begin(a, e);
 	if (!e || (event->type != DRIVER_GONE && event->incarnation != e->r.incarnation))
 		return;
 	switch (event->type) {
@@ -188,6 +237,8 @@ act_start_failed(
 
 	if (!e || executor_state_ended(e->r.state))
 		return;
+	if (e->r.state == EXECUTOR_BACKOFF)
+		restart_begin(a, e);
 	act_end(a, e, reason, detail);
 	agent_note(a, true, "executor.start_failed", executor_id, detail);
 }
@@ -226,6 +277,8 @@ act_found(struct agent *a, const struct driver_found *found, const char *driver)
 {
 	struct entry *e = table_find(a, &found->executor_id);
 
+	if (e && restart_is_next(e, found->incarnation))
+		restart_begin(a, e);
 	if (!e || found->incarnation != e->r.incarnation || strcmp(driver, e->r.driver) != 0) {
 		kill_unknown(a, found, driver);
 		if (e)
@@ -258,9 +311,12 @@ act_adopted(struct agent *a)
 	for (struct entry *e = a->entries; e; e = e->hh.next) {
 		if (e->live || executor_state_ended(e->r.state))
 			continue;
-		if (a->booted)
+		if (a->booted) {
 			e->r.accepted_at_us = agent_now(a); /* it was of another boot's clock */
-		if (executor_state_rank(e->r.state) >= executor_state_rank(EXECUTOR_STARTING)) {
+			restart_after_boot(a, e);
+		}
+		if (e->r.state != EXECUTOR_BACKOFF &&
+		    executor_state_rank(e->r.state) >= executor_state_rank(EXECUTOR_STARTING)) {
 			act_end(a, e, a->booted ? "host_reboot" : "lost",
 			    a->booted ? "the host was restarted" : "no trace of it was found");
 			agent_note(a, true, "executor.lost", &e->r.executor_id, e->r.reason);
@@ -328,13 +384,14 @@ load_spec(struct agent *a, const struct entry *e)
 }
 
 static void
-emit_start(struct agent *a, struct entry *e)
+emit_start(struct agent *a, struct entry *e, uint32_t incarnation)
 {
 	struct agent_effect *row;
 
-	if (e->live || e->destroying || a->leaving || (a->booted && !a->answered))
-		return; /* K24: after a reboot nothing starts before a hello was answered */
+	if (e->live || e->destroying || a->leaving || a->booted)
+		return; /* K24: after a reboot nothing starts that was given up meanwhile */
 	row = add_effect(a, AGENT_DRIVER_START, e);
+	row->u.executor.incarnation = incarnation;
 	row->u.executor.spec = load_spec(a, e);
 	e->live = true;
 	a->stats.starts++;
@@ -368,15 +425,17 @@ emit_destroy(struct agent *a, struct entry *e)
 void
 act_emit(struct agent *a, struct entry *e)
 {
+	bool ended = executor_state_ended(e->r.state);
+
 	if (agent_now(a) < e->retry_us)
 		return;
 	if (e->r.state == EXECUTOR_ACCEPTED && e->r.desired == DESIRED_RUN)
-		emit_start(a, e);
-	else if (e->r.state == EXECUTOR_STOPPING)
+		emit_start(a, e, e->r.incarnation);
+	else if (e->r.state == EXECUTOR_BACKOFF && restart_due(a, e))
+		emit_start(a, e, e->r.incarnation + 1);
+	else if (e->r.state == EXECUTOR_STOPPING || (ended && e->live))
 		emit_stop(a, e);
-	else if (executor_state_ended(e->r.state) && e->live)
-		emit_stop(a, e);
-	else if (executor_state_ended(e->r.state) && e->r.desired == DESIRED_ABSENT)
+	else if (ended && e->r.desired == DESIRED_ABSENT)
 		emit_destroy(a, e);
 }
 
@@ -384,5 +443,5 @@ bool
 act_forgettable(const struct agent *a, const struct entry *e)
 {
 	return e->r.gone_generation && e->r.acked_no == e->r.change_no && !e->destroying &&
-	       e->r.absent_seq <= a->meta.contiguous_seq;
+	       (e->r.absent_seq <= a->meta.contiguous_seq || MUTANT(tombstone_forgotten_early));
 }

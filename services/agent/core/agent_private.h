@@ -6,19 +6,19 @@
  * agent_sync.c     commands and sync pages, contiguous_seq (K10, K11)
  * agent_take.c     one desired state into one record (K7, K9, K13)
  * agent_act.c      records -> driver calls, driver events -> records (K20, adoption)
+ * agent_restart.c  what ended starts again in place, by policy (E10)
+ * agent_contact.c  who was cut off for too long stops (K24)
  * agent_report.c   records -> reports, PubAcks (K18) */
 #ifndef AGENT_PRIVATE_H
 #define AGENT_PRIVATE_H
 
 #include "agent.h"
+#include "agent_bounds.h"
 #include "backoff.h"
 #include "digest.h"
 #include "hash.h"
 
 #define NEVER INT64_MAX
-#define REPORT_ITEMS_MAX 64u
-#define REPORT_WINDOW 4u
-#define LOOSE_MAX 1024u
 #define STOP_NOT_SENT UINT32_MAX
 
 /* One executor: its record, and what this process did about it. */
@@ -29,6 +29,7 @@ struct entry {
 	void *spec; /* of a new record, until it is committed */
 	size_t spec_size;
 	uint64_t sent_no;      /* change_no of the newest report in flight */
+	bool unknown;          /* the control plane does not know it: no part of the digest (K6) */
 	bool live;             /* a driver holds an instance, or was asked to start one */
 	bool destroying;       /* a driver was asked to destroy it */
 	int64_t retry_us;      /* no driver call before, 0: none failed */
@@ -57,6 +58,7 @@ struct report_flight {
 enum leaving { LEAVING_NOT, LEAVING_ASKED, LEAVING_VERDICT };
 
 #define HEARTBEATS_REMEMBERED 4u
+#define HELLOS_REMEMBERED 8u
 
 struct agent {
 	struct agent_config config;
@@ -81,15 +83,23 @@ struct agent {
 
 	/* session */
 	bool started, connected, answered;
-	bool booted; /* no hello was answered since this boot (K24) */
+	bool booted; /* no sync was complete since this boot (K24) */
 	uint64_t epoch, ticket;
+	uint32_t revision;    /* that the next hello speaks */
 	int64_t cp_offset_us; /* control-plane time - mono, of the last answer (K13) */
 	bool want_hello, send_hello;
 	int64_t hello_at_us, hello_sent_us;
 	struct id hello_nonce; /* zero: none is waited for */
+	struct {
+		struct id nonce;
+		int64_t sent_us;
+	} hellos[HELLOS_REMEMBERED]; /* by hello_no */
 	struct backoff hello_backoff;
 	int64_t interval_us, heartbeat_at_us;
-	struct id heartbeat_nonces[HEARTBEATS_REMEMBERED];
+	struct {
+		struct id nonce;
+		int64_t sent_us;
+	} heartbeats[HEARTBEATS_REMEMBERED];
 	uint64_t heartbeat_counter;
 	unsigned unanswered;
 	bool send_heartbeat;
@@ -100,6 +110,7 @@ struct agent {
 	int64_t lag_since_us;
 	bool want_sync, sync_active, send_sync;
 	struct id sync_nonce;
+	int64_t sync_sent_us;
 	uint64_t sync_base_seq, sync_as_of_seq;
 	struct id sync_after; /* zero: first page */
 	int64_t sync_deadline_us;
@@ -113,7 +124,12 @@ struct agent {
 	struct loose *loose;
 	size_t loose_count, loose_capacity;
 
-	int64_t retry_us; /* the next driver call that failed before */
+	/* contact */
+	int64_t contact_us;    /* sending of the newest request that was answered */
+	int64_t stop_after_us; /* the shortest of those who have one; NEVER: nobody */
+
+	int64_t retry_us;   /* the next driver call that failed before */
+	int64_t restart_us; /* the next start of an executor in BACKOFF */
 
 	/* the end */
 	enum leaving leaving;
@@ -158,6 +174,8 @@ void session_emit_hello(struct agent *a);
 void session_emit_heartbeat(struct agent *a);
 int64_t session_deadline(const struct agent *a);
 void session_cp_now(struct agent *a, int64_t cp_now_us);
+/* Hello was answered and a sync is complete: what waits for it since a reboot may start. */
+void session_boot_known(struct agent *a);
 
 /* agent_sync.c */
 void sync_ask(struct agent *a);
@@ -185,6 +203,8 @@ void act_driver_event(struct agent *a, const struct driver_event *event);
 void act_start_failed(
     struct agent *a, const struct id *executor_id, const char *reason, const char *detail);
 void act_call_failed(struct agent *a, const struct id *executor_id);
+/* Stops an executor that is still wanted; its end keeps the reason. */
+void act_stop(struct agent *a, struct entry *e, const char *reason, const char *detail);
 /* The end of an executor that did not report one itself. */
 void act_end(struct agent *a, struct entry *e, const char *reason, const char *detail);
 void act_emit(struct agent *a, struct entry *e);
@@ -192,6 +212,26 @@ void act_emit(struct agent *a, struct entry *e);
 bool act_forgettable(const struct agent *a, const struct entry *e);
 bool act_driver_known(const struct agent *a, const char *name, bool *ret_usable);
 void act_leave(struct agent *a, enum leaving why, int exit_code);
+
+/* agent_restart.c */
+/* An incarnation is over: end, or BACKOFF when the policy starts it again (the pause is drawn). */
+enum executor_state restart_or_end(struct agent *a, struct entry *e, enum executor_state end);
+/* Of an executor in BACKOFF: the next incarnation is STARTING. */
+void restart_begin(struct agent *a, struct entry *e);
+/* Is this the incarnation that an executor in BACKOFF waits for? */
+bool restart_is_next(const struct entry *e, uint32_t incarnation);
+void restart_after_boot(struct agent *a, struct entry *e);
+/* Of an executor in BACKOFF: is its pause over?  If not, restart_us is when. */
+bool restart_due(struct agent *a, const struct entry *e);
+
+/* agent_contact.c */
+void contact_start(struct agent *a);
+/* A request of that time was answered as ours. */
+void contact_heard(struct agent *a, int64_t sent_us);
+/* A record is new. */
+void contact_watch(struct agent *a, const struct entry *e);
+void contact_due(struct agent *a);
+int64_t contact_deadline(const struct agent *a);
 
 /* agent_report.c */
 void report_loose(

@@ -1,7 +1,9 @@
 /* agent_report: the records are the outbox (K18).  A few messages of up to 64 records each are in
  * flight; what changes meanwhile goes into the next one, so a backlog coalesces by itself. */
+#include "agent_bounds.h"
 #include "agent_private.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,6 @@
 #include "crash.h"
 
 #define LAZY_COMMIT_US SECOND_US
-#define FLIGHT_TIMEOUT_US (10 * SECOND_US)
 
 static struct loose *
 loose_find(struct agent *a, const struct id *executor_id)
@@ -54,6 +55,7 @@ report_loose(struct agent *a, const struct id *executor_id, uint64_t generation,
 			a->stats.overflows++;
 			return;
 		}
+		assert(a->loose);
 		row = &a->loose[a->loose_count++];
 	}
 	*row = (struct loose){*executor_id, generation, rejected, 0};
@@ -263,7 +265,7 @@ fill(struct agent *a, struct report_flight *f, struct entry **next)
 	if (!m)
 		return false;
 	a->report_counter = f->counter = counter;
-	f->deadline_us = agent_now(a) + FLIGHT_TIMEOUT_US;
+	f->deadline_us = agent_now(a) + REPORT_TIMEOUT_MS * MS_US;
 	effect = effects_add(a->out, AGENT_SEND_REPORT);
 	effect->u.report.message = m;
 	effect->u.report.counter = counter;

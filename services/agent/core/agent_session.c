@@ -1,4 +1,5 @@
 /* agent_session: who is who (K1-K3), what the answer brings (K4, K6), liveness (K11, K24). */
+#include "agent_bounds.h"
 #include "agent_private.h"
 
 #include <inttypes.h>
@@ -9,9 +10,9 @@
 #include "clock.h"
 #include "codec.h"
 #include "err.h"
+#include "mutant.h"
 
 #define HELLO_SPACING_US SECOND_US
-#define UNANSWERED_MAX 3u
 #define INTERVAL_LEAST_MS 500u
 #define INTERVAL_MOST_MS 60000u
 
@@ -20,6 +21,16 @@ session_cp_now(struct agent *a, int64_t cp_now_us)
 {
 	if (cp_now_us > 0)
 		a->cp_offset_us = cp_now_us - agent_now(a);
+}
+
+void
+session_boot_known(struct agent *a)
+{
+	if (!a->booted)
+		return;
+	snprintf(a->meta.boot_id, sizeof(a->meta.boot_id), "%s", a->config.boot_id);
+	a->meta_dirty = a->scan = true;
+	a->booted = false;
 }
 
 static bool
@@ -40,6 +51,7 @@ ask_hello_at(struct agent *a, int64_t at_us)
 void
 session_start(struct agent *a)
 {
+	a->revision = AGENT_PROTOCOL_REVISION;
 	ask_hello_at(a, agent_now(a));
 }
 
@@ -85,11 +97,12 @@ session_hello_required(struct agent *a)
 void
 session_heartbeat_answer(struct agent *a, const Fairlead__V1__HeartbeatAnswer *m)
 {
-	bool known = false;
+	size_t known = 0;
 
-	for (size_t i = 0; i < HEARTBEATS_REMEMBERED; i++)
-		known = known || is_nonce(&m->nonce_id, &a->heartbeat_nonces[i]);
-	if (!known) {
+	while (
+	    known < HEARTBEATS_REMEMBERED && !is_nonce(&m->nonce_id, &a->heartbeats[known].nonce))
+		known++;
+	if (known == HEARTBEATS_REMEMBERED) {
 		a->stats.refused_messages++;
 		return;
 	}
@@ -102,6 +115,8 @@ session_heartbeat_answer(struct agent *a, const Fairlead__V1__HeartbeatAnswer *m
 	if (m->verdict != FAIRLEAD__V1__HEARTBEAT_VERDICT__HEARTBEAT_OK || m->epoch != a->epoch)
 		return;
 	session_cp_now(a, m->cp_now_us);
+	contact_heard(
+	    a, MUTANT(contact_from_receipt) ? agent_now(a) : a->heartbeats[known].sent_us);
 	backoff_stable(&a->hello_backoff, agent_now(a));
 	sync_target(a, m->host_seq);
 }
@@ -116,6 +131,33 @@ interval_from_answer(struct agent *a, uint32_t ms)
 	a->interval_us = (int64_t)ms * MS_US;
 }
 
+/* K6: of an older term; they run on, but nobody up there counts them. */
+static void
+note_unknown(struct agent *a, const Fairlead__V1__HelloAnswer *m)
+{
+	bool any = m->n_unknown > 0;
+
+	for (struct entry *e = a->entries; e; e = e->hh.next) {
+		any = any || e->unknown;
+		e->unknown = false;
+	}
+	if (any)
+		a->meta_dirty = true; /* the digest of heartbeats is of what was committed */
+	for (size_t i = 0; i < m->n_unknown; i++) {
+		struct entry *e = NULL;
+		struct err ignored;
+		struct id id;
+
+		if (wire_id(&m->unknown[i]->executor_id, "unknown.executor_id", &id, &ignored) == 0)
+			e = table_find(a, &id);
+		if (!e || e->r.accepted_generation != m->unknown[i]->generation)
+			continue; /* ordered anew while the answer was on its way */
+		e->unknown = true;
+		agent_note(
+		    a, true, "executor.unknown", &id, "of an older term of the cell: it runs on");
+	}
+}
+
 /* K4, K6: epoch, floor, ids the control plane does not know; then sync. */
 static void
 accepted(struct agent *a, const Fairlead__V1__HelloAnswer *m)
@@ -124,6 +166,7 @@ accepted(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 
 	a->epoch = m->epoch;
 	a->ticket = 0;
+	a->revision = AGENT_PROTOCOL_REVISION; /* who answers the next hello may be newer */
 	a->answered = true;
 	a->want_hello = false;
 	a->hello_at_us = NEVER;
@@ -132,11 +175,7 @@ accepted(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 	backoff_stable(&a->hello_backoff, agent_now(a));
 	session_cp_now(a, m->cp_now_us);
 	interval_from_answer(a, m->heartbeat_interval_ms);
-	if (a->booted) {
-		snprintf(a->meta.boot_id, sizeof(a->meta.boot_id), "%s", a->config.boot_id);
-		a->meta_dirty = true;
-		a->booted = false;
-	}
+	contact_heard(a, a->hello_sent_us);
 	sync_raise(a, m->journal_floor);
 	for (size_t i = 0; i < m->n_absent; i++) {
 		struct err ignored;
@@ -145,6 +184,7 @@ accepted(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 		if (wire_id(&m->absent[i]->executor_id, "absent.executor_id", &id, &ignored) == 0)
 			take_absent(a, &id, m->absent[i]->generation, RECORD_SEQ_UNKNOWN, 0);
 	}
+	note_unknown(a, m);
 	if (m->report_all)
 		report_all(a);
 	sync_cancel(a);
@@ -156,10 +196,44 @@ accepted(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 	agent_note(a, false, "hello.accepted", NULL, detail);
 }
 
+/* A7: a control plane that is older than this agent names the revision it speaks. */
+static void
+rejected(struct agent *a, const Fairlead__V1__HelloAnswer *m)
+{
+	agent_note(a, true, "hello.rejected", NULL, m->reason);
+	a->ticket = 0;
+	if (m->protocol_revision == 0 || m->protocol_revision >= a->revision)
+		return;
+	a->revision = m->protocol_revision;
+	a->hello_at_us = NEVER;
+	ask_hello_at(a, agent_now(a));
+}
+
+/* Answers come, but later than the next hello goes: asked at that pace each would be late, for
+ * ever, and the hubs busy with it.  The newest hello is given twice as long as this answer took. */
+static void
+hello_late(struct agent *a, const Fairlead__V1__HelloAnswer *m)
+{
+	size_t slot = m->hello_no % HELLOS_REMEMBERED;
+	int64_t wait = 2 * (agent_now(a) - a->hellos[slot].sent_us);
+
+	a->stats.late_answers++; /* on a busy day it is normal */
+	if (!a->want_hello || !is_nonce(&m->nonce_id, &a->hellos[slot].nonce))
+		return;
+	if (wait > HELLO_PATIENCE_MS * MS_US)
+		wait = HELLO_PATIENCE_MS * MS_US;
+	if (a->hello_at_us < a->hello_sent_us + wait)
+		a->hello_at_us = a->hello_sent_us + wait;
+}
+
 /* Only the answer to the newest hello counts: it carries its number and its nonce (K2). */
 void
 session_hello_answer(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 {
+	if (m->hello_no < a->meta.hello_no) {
+		hello_late(a, m);
+		return;
+	}
 	if (m->hello_no != a->meta.hello_no || !is_nonce(&m->nonce_id, &a->hello_nonce)) {
 		a->stats.refused_messages++;
 		return;
@@ -187,8 +261,7 @@ session_hello_answer(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 		act_leave(a, LEAVING_VERDICT, 0);
 		break;
 	case FAIRLEAD__V1__HELLO_VERDICT__HELLO_REJECTED:
-		agent_note(a, true, "hello.rejected", NULL, m->reason);
-		a->ticket = 0;
+		rejected(a, m);
 		break;
 	case FAIRLEAD__V1__HELLO_VERDICT__HELLO_VERDICT_UNSPECIFIED:
 	case _FAIRLEAD__V1__HELLO_VERDICT_IS_INT_SIZE:
@@ -291,6 +364,18 @@ hello_labels(struct agent *a, Fairlead__V1__Hello *m)
 	}
 }
 
+/* What a session may ask for that an older agent would not do. */
+static void
+hello_capabilities(struct agent *a, Fairlead__V1__Hello *m)
+{
+	static const char *const words[] = {"restart", "stop_on_host_after"};
+
+	m->n_capabilities = COUNT_OF(words);
+	m->capabilities = effects_alloc(a->out, sizeof(words));
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		m->capabilities[i] = effects_copy(a->out, words[i]);
+}
+
 static void
 hello_drivers(struct agent *a, Fairlead__V1__Hello *m)
 {
@@ -335,6 +420,8 @@ session_emit_hello(struct agent *a)
 	a->send_hello = false;
 	a->hello_sent_us = agent_now(a);
 	a->hello_nonce = id_new();
+	a->hellos[a->meta.hello_no % HELLOS_REMEMBERED].nonce = a->hello_nonce;
+	a->hellos[a->meta.hello_no % HELLOS_REMEMBERED].sent_us = a->hello_sent_us;
 	m->host_id = effects_copy(a->out, a->config.host_id);
 	m->journal_id = effects_id(a->out, &a->meta.journal_id);
 	m->start_no = a->meta.start_no;
@@ -342,7 +429,8 @@ session_emit_hello(struct agent *a)
 	m->instance_id = effects_id(a->out, &a->instance_id);
 	m->boot_id = effects_copy(a->out, a->config.boot_id);
 	m->agent_version = effects_copy(a->out, a->config.version);
-	m->protocol_revision = AGENT_PROTOCOL_REVISION;
+	m->protocol_revision = a->revision;
+	hello_capabilities(a, m);
 	m->encoding = effects_copy(a->out, "protobuf");
 	m->pool = effects_copy(a->out, a->config.pool);
 	m->arch = effects_copy(a->out, a->config.arch);
@@ -364,10 +452,13 @@ session_emit_heartbeat(struct agent *a)
 {
 	Fairlead__V1__Heartbeat *m = effects_alloc(a->out, sizeof(*m));
 	struct id nonce = id_new();
+	size_t slot;
 
 	fairlead__v1__heartbeat__init(m);
 	a->send_heartbeat = false;
-	a->heartbeat_nonces[a->heartbeat_counter++ % HEARTBEATS_REMEMBERED] = nonce;
+	slot = a->heartbeat_counter++ % HEARTBEATS_REMEMBERED;
+	a->heartbeats[slot].nonce = nonce;
+	a->heartbeats[slot].sent_us = agent_now(a);
 	m->host_id = effects_copy(a->out, a->config.host_id);
 	m->epoch = a->epoch;
 	m->contiguous_seq = a->durable_contiguous_seq;

@@ -1,4 +1,5 @@
 /* agent_sync: commands as they come, and what was missed, page by page (K10, K11). */
+#include "agent_bounds.h"
 #include "agent_private.h"
 
 #include <string.h>
@@ -6,11 +7,10 @@
 #include "clock.h"
 #include "codec.h"
 #include "err.h"
+#include "mutant.h"
 
 #define LAG_US SECOND_US
-#define PAGE_TIMEOUT_US (3 * SECOND_US)
 #define TERM_SHIFT 40
-#define COMMAND_ITEMS_MAX 64u
 
 void
 sync_ask(struct agent *a)
@@ -171,6 +171,22 @@ resolve_unknown_seqs(struct agent *a, uint64_t as_of_seq)
 	}
 }
 
+/* A planted defect: see mutant.h. */
+static void
+absent_unnamed(struct agent *a, const Fairlead__V1__SyncAnswer *m)
+{
+	for (struct entry *e = a->entries; e; e = e->hh.next) {
+		bool named = false;
+
+		for (size_t i = 0; i < m->n_items; i++)
+			named = named || memcmp(m->items[i]->executor_id.data,
+					     e->r.executor_id.bytes, ID_BYTES) == 0;
+		if (!named)
+			take_absent(a, &e->r.executor_id, e->r.accepted_generation + 1,
+			    a->sync_as_of_seq, 0);
+	}
+}
+
 static void
 last_page(struct agent *a)
 {
@@ -179,6 +195,7 @@ last_page(struct agent *a)
 	sync_cancel(a);
 	resolve_unknown_seqs(a, as_of_seq);
 	sync_raise(a, as_of_seq);
+	session_boot_known(a);
 	if (a->target_seq > a->meta.contiguous_seq)
 		a->lag_since_us = agent_now(a);
 }
@@ -204,10 +221,16 @@ sync_answer(struct agent *a, const Fairlead__V1__SyncAnswer *m)
 	}
 	a->stats.sync_pages++;
 	session_cp_now(a, m->cp_now_us);
+	contact_heard(a, a->sync_sent_us);
 	if (a->sync_as_of_seq == 0)
 		a->sync_as_of_seq = m->as_of_seq;
 	for (size_t i = 0; i < m->n_items; i++)
-		take_item(a, m->items[i], m->items[i]->host_seq);
+		take_item(a, m->items[i],
+		    MUTANT(run_by_as_of_seq) ? a->sync_as_of_seq : m->items[i]->host_seq);
+	if (MUTANT(contiguous_before_last_page))
+		sync_raise(a, a->sync_as_of_seq);
+	if (MUTANT(absence_is_an_order))
+		absent_unnamed(a, m);
 	if (m->last) {
 		last_page(a);
 		return;
@@ -248,7 +271,8 @@ sync_emit(struct agent *a)
 	fairlead__v1__sync_request__init(m);
 	a->send_sync = false;
 	a->sync_nonce = id_new();
-	a->sync_deadline_us = agent_now(a) + PAGE_TIMEOUT_US;
+	a->sync_sent_us = agent_now(a);
+	a->sync_deadline_us = a->sync_sent_us + SYNC_TIMEOUT_MS * MS_US;
 	m->host_id = effects_copy(a->out, a->config.host_id);
 	m->epoch = a->epoch;
 	m->contiguous_seq = a->sync_base_seq;

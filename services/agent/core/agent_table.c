@@ -55,11 +55,11 @@ table_remove(struct agent *a, struct entry *e)
 void
 table_free(struct agent *a)
 {
-	struct entry *e, *next;
+	struct entry *e = a->entries, *next;
 
-	HASH_ITER(hh, a->entries, e, next)
-	{
-		HASH_DEL(a->entries, e);
+	HASH_CLEAR(hh, a->entries); /* the list of the entries outlives the table */
+	for (; e; e = next) {
+		next = e->hh.next;
 		free(e->spec);
 		free(e);
 	}
@@ -92,7 +92,7 @@ table_digest(const struct agent *a)
 	struct digest digest = {0};
 
 	for (const struct entry *e = a->entries; e; e = e->hh.next)
-		if (e->r.accepted_generation > 0 && e->r.gone_generation == 0)
+		if (e->r.accepted_generation > 0 && e->r.gone_generation == 0 && !e->unknown)
 			digest_add(&digest, &e->r.executor_id, e->r.accepted_generation,
 			    e->r.incarnation, executor_state_rank(e->r.state));
 	return digest;

@@ -10,6 +10,9 @@
 #include "clock.h"
 #include "codec.h"
 #include "err.h"
+#include "mutant.h"
+
+#define BACKOFF_DEFAULT_MS 1000u
 
 struct refused {
 	const char *reason; /* NULL: taken */
@@ -69,15 +72,52 @@ check_driver(struct agent *a, const Fairlead__V1__CommandItem *item, struct refu
 		refuse(r, "driver", "driver %.40s is not usable on this host", item->spec->driver);
 }
 
+/* What this agent does not know it must not ignore. */
+static bool
+restart_of(const Fairlead__V1__RestartPolicy *m, struct record_restart *ret)
+{
+	static const struct {
+		const char *policy;
+		enum restart_mode mode;
+	} modes[] = {{"", RESTART_NEVER}, {"never", RESTART_NEVER},
+	    {"on-failure", RESTART_ON_FAILURE}, {"always", RESTART_ALWAYS}};
+	size_t i = 0;
+
+	*ret = (struct record_restart){0};
+	if (!m)
+		return true;
+	while (i < COUNT_OF(modes) && strcmp(modes[i].policy, m->policy) != 0)
+		i++;
+	if (i == COUNT_OF(modes))
+		return false;
+	ret->mode = modes[i].mode;
+	ret->max = m->max;
+	ret->backoff_ms = m->backoff_ms ? m->backoff_ms : BACKOFF_DEFAULT_MS;
+	ret->backoff_max_ms =
+	    m->backoff_max_ms > ret->backoff_ms ? m->backoff_max_ms : ret->backoff_ms;
+	ret->reset_after_ms = m->reset_after_ms;
+	return true;
+}
+
 static void
 check_run(struct agent *a, const Fairlead__V1__CommandItem *item, struct refused *r)
 {
-	if (item->deadline_us > 0 && agent_now(a) + a->cp_offset_us > item->deadline_us) {
+	struct record_restart ignored;
+
+	int64_t now_us =
+	    MUTANT(expiry_by_host_clock) ? clock_real_us(a->clock) : agent_now(a) + a->cp_offset_us;
+
+	if (item->deadline_us > 0 && now_us > item->deadline_us) {
 		refuse(r, "expired", "it arrived after its deadline"); /* K13 */
 		return;
 	}
 	if (!item->spec) {
 		refuse(r, "invalid", "the command has no spec");
+		return;
+	}
+	if (!restart_of(item->spec->restart, &ignored)) {
+		refuse(r, "invalid", "restart policy \"%.40s\" is not known to this agent",
+		    item->spec->restart->policy);
 		return;
 	}
 	check_driver(a, item, r);
@@ -138,6 +178,8 @@ take_new_run(struct agent *a, const struct id *executor_id, const Fairlead__V1__
 		table_text(r.driver, sizeof(r.driver), item->spec->driver);
 		r.stop_grace_ms = item->spec->stop_grace_ms;
 		r.reserved = resources_of(item->spec->resources);
+		(void)restart_of(item->spec->restart, &r.restart);
+		r.stop_on_host_after_ms = item->spec->stop_on_host_after_ms;
 	}
 	e = table_add(a, &r);
 	if (!e) {
@@ -149,6 +191,7 @@ take_new_run(struct agent *a, const struct id *executor_id, const Fairlead__V1__
 	if (refused.reason)
 		rejected(e, &refused);
 	table_touch(a, e);
+	contact_watch(a, e);
 	agent_note(a, refused.reason != NULL,
 	    refused.reason ? "executor.rejected" : "executor.accepted", executor_id,
 	    refused.reason ? e->r.detail : e->r.name);
@@ -194,6 +237,7 @@ merge(struct agent *a, struct entry *e, uint64_t generation, enum desired_state 
 	}
 	e->r.accepted_generation = generation;
 	e->r.desired = desired;
+	e->unknown = false; /* whoever orders it knows it */
 	if (desired != DESIRED_RUN)
 		e->r.stop_grace_ms = grace_ms;
 	if (desired == DESIRED_ABSENT)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent_bounds.h"
 #include "compiler.h"
 #include "id.h"
 #include "name.h"
@@ -22,14 +23,21 @@
 
 struct err;
 
-#define RECORDS_MAX 4096u        /* executors of one host (K3) */
-#define RECORDS_PENDING_MAX 256u /* host_seq numbers that wait for a gap; more means sync (K11) */
 #define RECORD_DRIVER_BYTES 32
 #define RECORD_REASON_BYTES 40
 #define RECORD_DETAIL_BYTES 200
 #define RECORD_BOOT_ID_BYTES 96
 /* absent_seq of an ABSENT that came with a hello answer, until the sync after it is complete. */
 #define RECORD_SEQ_UNKNOWN ((uint64_t)INT64_MAX)
+
+enum restart_mode { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
+
+/* When an executor starts again in place; from its spec. */
+struct record_restart {
+	enum restart_mode mode;
+	uint32_t max; /* in a row, 0: no bound */
+	uint32_t backoff_ms, backoff_max_ms, reset_after_ms;
+};
 
 struct record {
 	struct id executor_id;
@@ -38,6 +46,8 @@ struct record {
 	uint32_t attempt;
 	uint32_t stop_grace_ms; /* of the newest STOP or ABSENT */
 	struct resources reserved;
+	struct record_restart restart;
+	uint32_t stop_on_host_after_ms; /* 0: never (K24) */
 	/* desired, from commands */
 	enum desired_state desired;
 	uint64_t accepted_generation, gone_generation;
@@ -52,6 +62,10 @@ struct record {
 	int64_t at_us;          /* wall clock of the newest change, for display */
 	int64_t accepted_at_us; /* clock_mono_us at acceptance; means nothing in another boot */
 	int64_t starting_after_us, running_after_us, ended_after_us;
+	/* restarting in place; times are clock_mono_us and mean nothing in another boot */
+	uint32_t restarts;     /* in a row */
+	int64_t restart_at_us; /* BACKOFF: the next start */
+	int64_t running_at_us; /* since when this incarnation runs, 0: it did not yet */
 	/* outbox */
 	uint64_t change_no, acked_no;
 };
@@ -61,7 +75,8 @@ struct records_meta {
 	uint64_t start_no, hello_no;
 	uint64_t contiguous_seq;
 	uint64_t change_no;                    /* the newest drawn, of the journal (K18) */
-	char boot_id[RECORD_BOOT_ID_BYTES];    /* in which a hello was last answered (K24) */
+	char boot_id[RECORD_BOOT_ID_BYTES];    /* in which a sync was last complete (K24) */
+	int64_t contact_us;                    /* clock_mono_us of that boot, a lower bound (K24) */
 	uint64_t pending[RECORDS_PENDING_MAX]; /* above contiguous_seq, ascending */
 	size_t pending_count;
 };

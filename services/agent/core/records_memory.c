@@ -150,11 +150,12 @@ static void
 memory_free(struct records *r)
 {
 	struct records_memory *m = self(r);
-	struct row *row, *next;
+	struct row *row = m->rows, *next;
 
-	HASH_ITER(hh, m->rows, row, next)
-	{
-		row_delete(m, row);
+	HASH_CLEAR(hh, m->rows); /* the list of the rows outlives the table */
+	for (; row; row = next) {
+		next = row->hh.next;
+		row_free(row);
 	}
 	free(m);
 }

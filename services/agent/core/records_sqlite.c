@@ -13,7 +13,7 @@
 
 #include "err.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 3
 #define BUSY_TIMEOUT_MS 2000
 
 static const char schema[] =
@@ -39,15 +39,33 @@ static const char schema[] =
     " accepted_generation & 0xffffffffff AS generation, state, incarnation, exit_code, signal,"
     " reason, detail, gone_generation > 0 AS gone, change_no > acked_no AS unsent FROM record;";
 
+/* upgrades[i]: from version i + 1 to the next; a new journal walks through all of them. */
+static const char *const upgrades[SCHEMA_VERSION - 1] = {
+    "ALTER TABLE record ADD COLUMN restart_mode INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN restart_max INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN backoff_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN backoff_max_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN reset_after_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN stop_on_host_after_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN restart_at_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN running_at_us INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE journal ADD COLUMN contact_us INTEGER NOT NULL DEFAULT 0;",
+};
+
 static const char put_sql[] =
     "INSERT INTO record VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,"
-    "?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30) ON CONFLICT (executor_id) DO UPDATE SET"
+    "?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?39)"
+    " ON CONFLICT (executor_id) DO UPDATE SET"
     " name = ?2, driver = ?3, attempt = ?4, stop_grace_ms = ?5, cpu_millis = ?6, memory_bytes = ?7,"
     " disk_bytes = ?8, gpus = ?9, slots = ?10, desired = ?11, accepted_generation = ?12,"
     " gone_generation = ?13, absent_seq = ?14, state = ?15, incarnation = ?16, started = ?17,"
     " oom = ?18, exit_code = ?19, signal = ?20, reason = ?21, detail = ?22, at_us = ?23,"
     " accepted_at_us = ?24, starting_after_us = ?25, running_after_us = ?26, ended_after_us = ?27,"
-    " change_no = ?28, acked_no = ?29, spec = coalesce(?30, spec)";
+    " change_no = ?28, acked_no = ?29, spec = coalesce(?30, spec),"
+    " restart_mode = ?31, restart_max = ?32, backoff_ms = ?33, backoff_max_ms = ?34,"
+    " reset_after_ms = ?35, stop_on_host_after_ms = ?36, restarts = ?37, restart_at_us = ?38,"
+    " running_at_us = ?39";
 
 static const char *const statement_sql[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -56,7 +74,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [STATEMENT_PUT] = put_sql,
     [STATEMENT_DELETE] = "DELETE FROM record WHERE executor_id = ?1",
     [STATEMENT_META] = "UPDATE journal SET start_no = ?1, hello_no = ?2, contiguous_seq = ?3,"
-		       " change_no = ?4, boot_id = ?5",
+		       " change_no = ?4, boot_id = ?5, contact_us = ?6",
     [STATEMENT_PENDING_CLEAR] = "DELETE FROM pending",
     [STATEMENT_PENDING_PUT] = "INSERT INTO pending VALUES (?1)",
     [STATEMENT_SPEC] = "SELECT spec FROM record WHERE executor_id = ?1",
@@ -127,19 +145,31 @@ check_sound(struct records_sqlite *s, struct err *err)
 	return result;
 }
 
+/* Inside a transaction, which it commits. */
+static int
+upgrade(struct records_sqlite *s, int64_t version, struct err *err)
+{
+	char sql[64];
+
+	for (; version < SCHEMA_VERSION; version++)
+		if (execute(s, upgrades[version - 1], err) < 0)
+			return -1;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
+	return execute(s, sql, err);
+}
+
 static int
 create_schema(struct records_sqlite *s, struct err *err)
 {
 	struct id journal_id = id_new();
 	char sql[256], hex[ID_HEX_BYTES];
 
-	snprintf(sql, sizeof(sql),
-	    "INSERT INTO journal VALUES (1, x'%s', 0, 0, 0, 0, ''); PRAGMA user_version = %d; "
-	    "COMMIT",
-	    id_to_hex(&journal_id, hex), SCHEMA_VERSION);
-	if (execute(s, "BEGIN IMMEDIATE", err) < 0 || execute(s, schema, err) < 0)
+	snprintf(sql, sizeof(sql), "INSERT INTO journal VALUES (1, x'%s', 0, 0, 0, 0, '')",
+	    id_to_hex(&journal_id, hex));
+	if (execute(s, "BEGIN IMMEDIATE", err) < 0 || execute(s, schema, err) < 0 ||
+	    execute(s, sql, err) < 0)
 		return -1;
-	return execute(s, sql, err);
+	return upgrade(s, 1, err);
 }
 
 static int
@@ -156,12 +186,17 @@ open_schema(struct records_sqlite *s, struct err *err)
 		return err_set(err, ERR_INVALID,
 		    "records: %s has schema version %lld, this agent knows %d", s->path,
 		    (long long)version, SCHEMA_VERSION);
-	if (version != SCHEMA_VERSION)
+	if (version < 1)
 		return err_set(err, ERR_INTERNAL, "records: %s is not a journal", s->path);
 	if (read_number(s, "SELECT count(*) FROM journal", &tables, err) < 0)
 		return -1;
-	return tables == 1 ? check_sound(s, err)
-			   : err_set(err, ERR_INTERNAL, "records: journal row is missing");
+	if (tables != 1)
+		return err_set(err, ERR_INTERNAL, "records: journal row is missing");
+	if (check_sound(s, err) < 0)
+		return -1;
+	if (version == SCHEMA_VERSION)
+		return 0;
+	return execute(s, "BEGIN IMMEDIATE", err) < 0 ? -1 : upgrade(s, version, err);
 }
 
 static int

@@ -49,6 +49,10 @@ bind_record(sqlite3_stmt *t, const struct record *r)
 	const int64_t after[] = {r->at_us, r->accepted_at_us, r->starting_after_us,
 	    r->running_after_us, r->ended_after_us, (int64_t)r->change_no, (int64_t)r->acked_no};
 
+	const int64_t policies[] = {r->restart.mode, r->restart.max, r->restart.backoff_ms,
+	    r->restart.backoff_max_ms, r->restart.reset_after_ms, r->stop_on_host_after_ms,
+	    r->restarts, r->restart_at_us, r->running_at_us};
+
 	sqlite3_bind_blob(t, 1, r->executor_id.bytes, ID_BYTES, SQLITE_STATIC);
 	sqlite3_bind_text(t, 2, r->name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(t, 3, r->driver, -1, SQLITE_STATIC);
@@ -58,6 +62,8 @@ bind_record(sqlite3_stmt *t, const struct record *r)
 	sqlite3_bind_text(t, 22, r->detail, -1, SQLITE_STATIC);
 	for (size_t i = 0; i < COUNT_OF(after); i++)
 		sqlite3_bind_int64(t, 23 + (int)i, after[i]);
+	for (size_t i = 0; i < COUNT_OF(policies); i++)
+		sqlite3_bind_int64(t, 31 + (int)i, policies[i]);
 }
 
 static int
@@ -98,6 +104,7 @@ put_meta(struct records_sqlite *s, const struct records_meta *meta, struct err *
 	sqlite3_bind_int64(t, 3, (int64_t)meta->contiguous_seq);
 	sqlite3_bind_int64(t, 4, (int64_t)meta->change_no);
 	sqlite3_bind_text(t, 5, meta->boot_id, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(t, 6, meta->contact_us);
 	if (run(s, STATEMENT_META, err) < 0)
 		return -1;
 	return put_pending(s, meta, err);
@@ -180,6 +187,14 @@ read_record(sqlite3_stmt *t, struct record *r, struct err *err)
 	r->ended_after_us = sqlite3_column_int64(t, 26);
 	r->change_no = (uint64_t)sqlite3_column_int64(t, 27);
 	r->acked_no = (uint64_t)sqlite3_column_int64(t, 28);
+	/* 29 is the spec */
+	r->restart = (struct record_restart){(enum restart_mode)sqlite3_column_int(t, 30),
+	    (uint32_t)sqlite3_column_int64(t, 31), (uint32_t)sqlite3_column_int64(t, 32),
+	    (uint32_t)sqlite3_column_int64(t, 33), (uint32_t)sqlite3_column_int64(t, 34)};
+	r->stop_on_host_after_ms = (uint32_t)sqlite3_column_int64(t, 35);
+	r->restarts = (uint32_t)sqlite3_column_int64(t, 36);
+	r->restart_at_us = sqlite3_column_int64(t, 37);
+	r->running_at_us = sqlite3_column_int64(t, 38);
 	return 0;
 }
 
@@ -216,6 +231,7 @@ meta_row(sqlite3_stmt *t, void *arg, struct err *err)
 	meta->contiguous_seq = (uint64_t)sqlite3_column_int64(t, 3);
 	meta->change_no = (uint64_t)sqlite3_column_int64(t, 4);
 	column_text(t, 5, meta->boot_id, sizeof(meta->boot_id));
+	meta->contact_us = sqlite3_column_int64(t, 6);
 	return id_from_bytes(
 	    sqlite3_column_blob(t, 0), (size_t)sqlite3_column_bytes(t, 0), &meta->journal_id, err);
 }
@@ -256,8 +272,8 @@ sqlite_load(struct records *r, struct records_meta *ret_meta,
 	struct each each = {call, arg};
 
 	if (query(s,
-		"SELECT journal_id, start_no, hello_no, contiguous_seq, change_no, boot_id"
-		" FROM journal",
+		"SELECT journal_id, start_no, hello_no, contiguous_seq, change_no, boot_id,"
+		" contact_us FROM journal",
 		meta_row, &meta, err) < 0 ||
 	    query(s, "SELECT host_seq FROM pending ORDER BY host_seq", pending_row, &meta, err) < 0)
 		return -1;

@@ -203,6 +203,7 @@ add(struct fleet_stats *to, const struct member *m)
 	to->reports_acked += s->reports_acked;
 	to->executors_reported += s->executors_reported;
 	to->refused_messages += s->refused_messages;
+	to->late_answers += s->late_answers;
 	to->gaps += s->gaps;
 	if (m->own_link)
 		to->dropped += link_dropped(m->own_link);

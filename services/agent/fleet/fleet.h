@@ -37,7 +37,8 @@ struct fleet_options {
 struct fleet_stats {
 	size_t hosts, accepted, left, records;
 	uint64_t hellos, heartbeats, heartbeat_answers, syncs, commands, items, starts;
-	uint64_t reports, reports_acked, executors_reported, refused_messages, gaps, dropped;
+	uint64_t reports, reports_acked, executors_reported, refused_messages, late_answers, gaps,
+	    dropped;
 	int64_t lag_max_us; /* the longest a due timer waited for the loop */
 };
 

@@ -134,9 +134,10 @@ print_stats(const struct process *p)
 	    s.syncs, s.commands, s.items, s.starts);
 	printf(", \"reports\": %" PRIu64 ", \"reports_acked\": %" PRIu64
 	       ", \"executors_reported\": %" PRIu64 ", \"refused_messages\": %" PRIu64
-	       ", \"gaps\": %" PRIu64 ", \"dropped\": %" PRIu64 ", \"lag_max_ms\": %.3f}\n",
-	    s.reports, s.reports_acked, s.executors_reported, s.refused_messages, s.gaps, s.dropped,
-	    (double)s.lag_max_us / 1e3);
+	       ", \"late_answers\": %" PRIu64 ", \"gaps\": %" PRIu64 ", \"dropped\": %" PRIu64
+	       ", \"lag_max_ms\": %.3f}\n",
+	    s.reports, s.reports_acked, s.executors_reported, s.refused_messages, s.late_answers,
+	    s.gaps, s.dropped, (double)s.lag_max_us / 1e3);
 	fflush(stdout);
 }
 

@@ -51,6 +51,7 @@ send_heartbeat(struct host *h, Fairlead__V1__Heartbeat *m)
 {
 	struct bus *bus = link_bus(h->options.link);
 	const char *server = bus_server_name(bus);
+	char server_id[BUS_SERVER_ID_BYTES];
 	char subject[SUBJECT_BYTES];
 	struct courier_message out = {
 	    .subject = subject_build(
@@ -64,6 +65,8 @@ send_heartbeat(struct host *h, Fairlead__V1__Heartbeat *m)
 	(void)getloadavg(&m->load1, 1);
 	m->rtt_us = bus_rtt_us(bus);
 	m->server = arena_strdup(h->shared->effects.arena, server ? server : "");
+	bus_connection_id(bus, server_id, &m->client_id);
+	m->server_id = arena_strdup(h->shared->effects.arena, server_id);
 	if (courier_publish(bus, &out, h->shared->effects.arena, &err) < 0)
 		warn(h, "heartbeat.not_sent", &err);
 }

@@ -125,7 +125,7 @@ int
 drivers_start(struct drivers *d, const char *driver, const struct id *executor_id,
     uint32_t incarnation, const struct driver_spec *spec, struct err *err)
 {
-	size_t i;
+	size_t i = 0;
 
 	if (find(d, driver, &i, err) < 0)
 		return -1;
@@ -136,7 +136,7 @@ int
 drivers_stop(struct drivers *d, const char *driver, const struct id *executor_id, uint32_t grace_ms,
     struct err *err)
 {
-	size_t i;
+	size_t i = 0;
 
 	if (find(d, driver, &i, err) < 0)
 		return -1;
@@ -147,7 +147,7 @@ int
 drivers_destroy(
     struct drivers *d, const char *driver, const struct id *executor_id, struct err *err)
 {
-	size_t i;
+	size_t i = 0;
 
 	if (find(d, driver, &i, err) < 0)
 		return -1;
@@ -158,7 +158,7 @@ int
 drivers_logs(struct drivers *d, const char *driver, const struct id *executor_id, void *buffer,
     size_t size, size_t *ret_size, uint64_t *ret_total, struct err *err)
 {
-	size_t i;
+	size_t i = 0;
 
 	if (find(d, driver, &i, err) < 0)
 		return -1;

@@ -337,6 +337,7 @@ link_new(const struct link_options *options, struct link **ret, struct err *err)
 		l->bus_options = *options->bus_options;
 	l->mailbox = mailbox_new(capacity, letter_free);
 	if (!l->mailbox)
+		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not know about CLEANUP
 		return err_set(err, ERR_LIMIT, "link: no mailbox");
 	if (sd_event_add_io(
 		options->loop, &l->source, mailbox_fd(l->mailbox), EPOLLIN, on_mailbox, l) < 0)
@@ -358,9 +359,10 @@ link_free(struct link *l)
 	bus_unsubscribe(l->ctl);
 	bus_free(l->own_bus);
 	mailbox_free(l->mailbox);
-	HASH_ITER(hh, l->by_id, host, next)
-	{
-		HASH_DEL(l->by_id, host);
+	host = l->by_id;
+	HASH_CLEAR(hh, l->by_id); /* the list of the entries outlives the table */
+	for (; host; host = next) {
+		next = host->hh.next;
 		free(host);
 	}
 	free(l->hosts);

@@ -12,14 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent_bounds.h"
 #include "bus.h"
 #include "compiler.h"
 
 struct err;
 struct link;
 struct sd_event;
-
-#define LINK_MAILBOX_DEFAULT 4096u
 
 enum link_item_type {
 	LINK_CONNECTED,

@@ -63,6 +63,20 @@ cgroup_leaf_limits(const struct cgroup_leaf *leaf, enum cgroup_controller contro
 	return leaf->v1[controller][0] || leaf->unified_controllers & (1u << controller);
 }
 
+void
+cgroup_leaf_narrow(struct cgroup_leaf *leaf, const struct cgroup_limits *limits)
+{
+	const bool limited[CGROUP_CONTROLLERS] = {[CGROUP_CPU] = limits->cpu_millis > 0,
+	    [CGROUP_MEMORY] = limits->memory_bytes > 0,
+	    [CGROUP_PIDS] = limits->pids_max > 0};
+	bool member = leaf->unified[0];
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+		if (member && !limited[i])
+			leaf->v1[i][0] = '\0';
+		member = member || leaf->v1[i][0];
+	}
+}
+
 static int
 write_number(const char *dir, const char *file, uint64_t value, char *why, size_t why_size)
 {
@@ -172,7 +186,8 @@ cgroup_leaf_enter(const struct cgroup_leaf *leaf, bool skip_unified)
 	return 0;
 }
 
-/* The directory whose cgroup.procs names every process of the executor. */
+/* The directory whose cgroup.procs names every process of the executor: the same whether the leaf
+ * is narrow or not. */
 static const char *
 member_dir(const struct cgroup_leaf *leaf)
 {

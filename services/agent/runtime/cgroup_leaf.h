@@ -31,6 +31,9 @@ struct cgroup_limits {
 
 bool cgroup_leaf_is_none(const struct cgroup_leaf *leaf);
 bool cgroup_leaf_limits(const struct cgroup_leaf *leaf, enum cgroup_controller controller);
+/* Leaves out the v1 hierarchies that have no limit to enforce: to enter one costs a grace period of
+ * the kernel, some 3 ms.  One always stays, to kill by and to see who is in it. */
+void cgroup_leaf_narrow(struct cgroup_leaf *leaf, const struct cgroup_limits *limits);
 /* Makes the directories (their parents exist) and writes the limits, each where it can be enforced.
  * -1 with errno and the path at fault in why; what was made stays for cgroup_leaf_remove. */
 MUST_USE int cgroup_leaf_make(

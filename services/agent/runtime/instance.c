@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "durable.h"
+#include "runtime_bounds.h"
 #include "shim_wire.h"
-
-#define QUARANTINE_MAX 64
 
 char *
 instance_name(
@@ -89,19 +88,37 @@ instance_remove(int state_fd, const struct id *id, uint32_t incarnation)
 	return 0;
 }
 
+/* Exactly n decimal numbers, separated by one blank each. */
+static bool
+numbers(const char *text, uint64_t *ret, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *end;
+
+		ret[i] = strtoull(text, &end, 10);
+		if (end == text || (i + 1 < n && *end != ' '))
+			return false;
+		text = end + 1;
+	}
+	return true;
+}
+
 void
 instance_owner(int dir_fd, struct instance_owner *ret)
 {
 	char text[SHIM_LOCK_TEXT_BYTES];
-	struct instance_owner owner;
 	memset(ret, 0, sizeof(*ret));
 	ssize_t n = durable_read(dir_fd, SHIM_LOCK_FILE, text, sizeof(text) - 1);
 	if (n <= 0)
 		return;
 	text[n] = '\0';
-	if (sscanf(text, "%d %" SCNu64 " %d %" SCNu64, &owner.shim_pid, &owner.shim_start,
-		&owner.pid, &owner.start) == 4)
-		*ret = owner;
+	uint64_t fields[4];
+	if (!numbers(text, fields, COUNT_OF(fields)))
+		return;
+	*ret = (struct instance_owner){.shim_pid = (pid_t)fields[0],
+	    .shim_start = fields[1],
+	    .pid = (pid_t)fields[2],
+	    .start = fields[3]};
 }
 
 bool

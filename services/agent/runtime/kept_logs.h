@@ -9,8 +9,7 @@
 
 #include "compiler.h"
 #include "id.h"
-
-#define KEPT_LOGS_MAX 256
+#include "runtime_bounds.h"
 
 /* Moves the log of an ended incarnation there.  What cannot be kept is not an error of the destroy.
  */

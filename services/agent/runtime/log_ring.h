@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "runtime_bounds.h"
 
 #define LOG_RING_FILE "log"
-#define LOG_RING_TAIL_BYTES (64u * 1024)
 #define LOG_RING_CHUNK_BYTES (16u * 1024) /* the largest append */
 /* One chunk of slack: what a reader copies stays whole while the next chunk is being written. */
 #define LOG_RING_DATA_BYTES (LOG_RING_TAIL_BYTES + LOG_RING_CHUNK_BYTES)
@@ -34,7 +34,6 @@ MUST_USE int log_ring_read(
     int dir_fd, void *buffer, size_t size, size_t *ret_size, uint64_t *ret_total);
 
 /* The speed limit of reading: 8 MiB/s, in bursts of what 50 ms allow. */
-#define LOG_RATE_BYTES_PER_S (8 * 1024 * 1024)
 #define LOG_RATE_REFILL_US 50000
 struct log_rate {
 	int64_t window_us; /* start of the running window */

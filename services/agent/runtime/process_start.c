@@ -93,6 +93,9 @@ fill_head(struct process_executor *x, const struct driver_spec *spec, struct run
 	snprintf(head->boot, sizeof(head->boot), "%s", d->host.boot_id);
 	cgroup_base_leaf(
 	    &d->cgroups, instance_name(&x->id, x->incarnation, '-', name), &head->leaf);
+	cgroup_leaf_narrow(&head->leaf, &(struct cgroup_limits){.cpu_millis = spec->cpu_millis,
+					    .memory_bytes = spec->memory_bytes,
+					    .pids_max = spec->pids_max});
 	return 0;
 }
 
