@@ -1,5 +1,8 @@
 #include "args.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +11,7 @@
 enum { KEY_SERVER = 0x1000, KEY_TIMEOUT, KEY_PREFIX };
 
 static const struct argp_option common_options[] = {
-    {"output", 'o', "table|json", 0, "how to print the answer", 100},
+    {"output", 'o', "table|json|yaml|name", 0, "how to print the answer", 100},
     {"server", KEY_SERVER, "URLS", 0, "bus to talk to (FAIRLEAD_NATS_SERVERS)", 100},
     {"timeout", KEY_TIMEOUT, "DURATION", 0, "bound of a call or a wait, default 60s", 100},
     {"prefix", KEY_PREFIX, "TOKEN", 0, "first token of all subjects (FAIRLEAD_PREFIX)", 100},
@@ -23,6 +26,15 @@ struct parse {
 	char **words;
 };
 
+static void
+take_output(struct parse *p, const char *value, struct argp_state *state)
+{
+	if (cli_output_find(value, &p->cli->output) != 0 ||
+	    (p->args->nameless && p->cli->output == CLI_NAME))
+		argp_error(state, "-o %s: allowed are table, json%s", value,
+		    p->args->nameless ? " and yaml" : ", yaml and name");
+}
+
 static error_t
 take_common(struct parse *p, int key, char *value, struct argp_state *state)
 {
@@ -31,12 +43,7 @@ take_common(struct parse *p, int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case 'o':
-		if (strcmp(value, "json") == 0)
-			p->cli->output = CLI_JSON;
-		else if (strcmp(value, "table") == 0)
-			p->cli->output = CLI_TABLE;
-		else
-			argp_error(state, "-o %s: allowed are table and json", value);
+		take_output(p, value, state);
 		return 0;
 	case KEY_SERVER:
 		p->cli->servers = value;
@@ -60,7 +67,7 @@ take_word(struct parse *p, char *value, struct argp_state *state)
 {
 	if (p->args->max == SIZE_MAX) { /* the rest of the line is the workload's */
 		p->words = &state->argv[state->next - 1];
-		p->args->count = (size_t)(state->argc - state->next + 1);
+		p->args->count = (size_t)state->argc - (size_t)state->next + 1;
 		state->next = state->argc;
 		return 0;
 	}
@@ -120,6 +127,11 @@ args_parse(struct cli *c, int argc, char **argv, struct args *args,
 	if (own > 0)
 		memcpy(all, options, own * sizeof(*all));
 	memcpy(all + own, common_options, sizeof(common_options));
+	if (c->describe) {
+		c->describe(c->describe_arg, args, all);
+		free(all);
+		return -1;
+	}
 	argp.options = all;
 	argp_err_exit_status = CLI_EXIT_USAGE;
 	args->count = 0;
@@ -127,4 +139,23 @@ args_parse(struct cli *c, int argc, char **argv, struct args *args,
 	free(all);
 	args->words = p.words;
 	return r == 0 ? 0 : -1;
+}
+
+error_t
+args_number(const char *option, const char *value, uint64_t least, uint64_t most, uint64_t *ret)
+{
+	bool digits = *value && !value[strspn(value, "0123456789")];
+	uint64_t number = 0;
+
+	errno = 0;
+	if (digits)
+		number = strtoull(value, NULL, 10);
+	if (!digits || errno != 0 || number < least || number > most) {
+		fprintf(stderr,
+		    "fairlead: %s %s: allowed are numbers from %" PRIu64 " to %" PRIu64 "\n",
+		    option, value, least, most);
+		return EINVAL;
+	}
+	*ret = number;
+	return 0;
 }

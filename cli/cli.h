@@ -15,9 +15,11 @@
 #include "err.h"
 
 struct arena;
+struct args;
+struct argp_option;
 struct bus;
 
-enum cli_output { CLI_TABLE, CLI_JSON };
+enum cli_output { CLI_TABLE, CLI_JSON, CLI_YAML, CLI_NAME };
 
 #define CLI_EXIT_FAILED 1
 #define CLI_EXIT_USAGE 2
@@ -28,8 +30,12 @@ struct cli {
 	struct bus *bus; /* connected by the first call */
 	const char *servers, *user, *password, *creds, *ca, *prefix;
 	enum cli_output output;
-	int timeout_ms; /* of one call, and of --wait */
-	char who[65];   /* "user@host": header Fl-Who */
+	unsigned documents; /* printed so far: YAML puts "---" between them */
+	int timeout_ms;     /* of one call, and of --wait */
+	char who[65];       /* "user@host": header Fl-Who */
+	/* Set by `completion`: args_parse tells it what the command takes, and parses nothing. */
+	void (*describe)(void *arg, const struct args *args, const struct argp_option *options);
+	void *describe_arg;
 };
 
 /* One row per command. */
@@ -51,14 +57,19 @@ MUST_USE int cli_call(struct cli *c, const char *noun, const char *verb,
     const ProtobufCMessage *request, const ProtobufCMessageDescriptor *answer,
     ProtobufCMessage **ret, struct err *err);
 
-/* The API's answer as it is. */
-int cli_print_json(struct cli *c, const ProtobufCMessage *m);
+/* "yaml" -> CLI_YAML; -1: there is no such form. */
+MUST_USE int cli_output_find(const char *name, enum cli_output *ret);
+/* The API's answer as it is, in the form that -o asks for (not CLI_TABLE); the exit code.
+ * CLI_NAME: session name, SESSION/INDEX, host id, a command's name, a letter's place or an event's
+ * cursor, one per line. */
+int cli_print(struct cli *c, const ProtobufCMessage *m);
 
 /* A bus connected within the timeout, for commands that need more than calls. */
 MUST_USE int cli_connect(struct cli *c, struct err *err);
 
 int cmd_run(struct cli *c, int argc, char **argv);
 int cmd_apply(struct cli *c, int argc, char **argv);
+int cmd_diff(struct cli *c, int argc, char **argv);
 int cmd_session_ls(struct cli *c, int argc, char **argv);
 int cmd_session_show(struct cli *c, int argc, char **argv);
 int cmd_session_create(struct cli *c, int argc, char **argv);
@@ -72,16 +83,30 @@ int cmd_executor_logs(struct cli *c, int argc, char **argv);
 int cmd_host_ls(struct cli *c, int argc, char **argv);
 int cmd_host_show(struct cli *c, int argc, char **argv);
 int cmd_host_rm(struct cli *c, int argc, char **argv);
+int cmd_session_scale(struct cli *c, int argc, char **argv);
+int cmd_session_undo(struct cli *c, int argc, char **argv);
+int cmd_session_resume(struct cli *c, int argc, char **argv);
+int cmd_host_drain(struct cli *c, int argc, char **argv);
+int cmd_host_undrain(struct cli *c, int argc, char **argv);
+int cmd_host_lost(struct cli *c, int argc, char **argv);
 int cmd_host_cordon(struct cli *c, int argc, char **argv);
 int cmd_host_uncordon(struct cli *c, int argc, char **argv);
+int cmd_command_ls(struct cli *c, int argc, char **argv);
+int cmd_command_show(struct cli *c, int argc, char **argv);
+int cmd_command_replay(struct cli *c, int argc, char **argv);
+int cmd_command_drop(struct cli *c, int argc, char **argv);
 int cmd_events(struct cli *c, int argc, char **argv);
 int cmd_status(struct cli *c, int argc, char **argv);
 int cmd_decode(struct cli *c, int argc, char **argv);
+int cmd_doctor(struct cli *c, int argc, char **argv);
 int cmd_dev(struct cli *c, int argc, char **argv);
 int cmd_admin_migrate(struct cli *c, int argc, char **argv);
 int cmd_admin_bus_init(struct cli *c, int argc, char **argv);
 int cmd_admin_check_config(struct cli *c, int argc, char **argv);
 int cmd_admin_verify(struct cli *c, int argc, char **argv);
+int cmd_admin_backup(struct cli *c, int argc, char **argv);
+int cmd_admin_restore(struct cli *c, int argc, char **argv);
+int cmd_completion(struct cli *c, int argc, char **argv);
 int cmd_version(struct cli *c, int argc, char **argv);
 
 #endif

@@ -13,11 +13,12 @@
 #include "streams.h"
 
 #define DATABASE_URL_DEFAULT "postgresql:///fairlead"
+#define STREAM_REPLICAS_MAX 5 /* the bus keeps no more copies of a stream */
 
 struct admin_input {
 	struct args args;
 	const char *database_url;
-	int replicas;
+	uint64_t replicas;
 };
 
 static const struct argp_option admin_options[] = {
@@ -36,8 +37,7 @@ take(int key, char *value, void *arg)
 		in->database_url = value;
 		return 0;
 	case 'r':
-		in->replicas = atoi(value);
-		return 0;
+		return args_number("--replicas", value, 0, STREAM_REPLICAS_MAX, &in->replicas);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -127,7 +127,7 @@ cmd_admin_bus_init(struct cli *c, int argc, char **argv)
 
 	if (admin_parse(c, argc, argv, &in) != 0)
 		return CLI_EXIT_USAGE;
-	if (cli_connect(c, &err) != 0 || streams_wait(c, in.replicas, &err) != 0)
+	if (cli_connect(c, &err) != 0 || streams_wait(c, (int)in.replicas, &err) != 0)
 		return cli_fail(&err);
 	printf("streams and consumers are as they should be\n");
 	return 0;
@@ -162,8 +162,8 @@ cmd_admin_check_config(struct cli *c, int argc, char **argv)
 		failed = 1;
 	store_free(s);
 	if (checked("bus answers", cli_connect(c, &err), &err) != 0 ||
-	    checked("streams and consumers", streams_ensure(c->bus, c->prefix, in.replicas, &err),
-		&err) != 0)
+	    checked("streams and consumers",
+		streams_ensure(c->bus, c->prefix, (int)in.replicas, &err), &err) != 0)
 		failed = 1;
 	return failed ? CLI_EXIT_FAILED : 0;
 }

@@ -7,6 +7,7 @@
 #include "args.h"
 #include "cli.h"
 #include "clock.h"
+#include "list.h"
 #include "name.h"
 #include "output.h"
 #include "timeline.h"
@@ -42,19 +43,33 @@ take(int key, char *value, void *arg)
 	}
 }
 
+static char *
+executor_page(struct table *t, const ProtobufCMessage *m)
+{
+	const Fairlead__V1__ExecutorListAnswer *a = (const Fairlead__V1__ExecutorListAnswer *)m;
+
+	for (size_t i = 0; t && i < a->n_executors; i++)
+		executor_table_row(t, a->executors[i]);
+	return a->next;
+}
+
 int
 cmd_executor_ls(struct cli *c, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-	    {"session", 's', "NAME", 0, "executors of one session", 0},
+	    {"session", 's', "SESSION", 0, "executors of one session", 0},
 	    {"host", 'h', "HOST", 0, "executors of one host", 0},
 	    {"all", 'a', NULL, 0, "ended ones too", 0},
 	    {0},
 	};
 	struct executor_input in = {.args = {.usage = ""}};
 	Fairlead__V1__ExecutorListRequest q = FAIRLEAD__V1__EXECUTOR_LIST_REQUEST__INIT;
-	struct table *t = NULL;
-	struct err err = {0};
+	const struct list list = {.noun = "executor",
+	    .request = &q.base,
+	    .after = &q.after,
+	    .answer = &fairlead__v1__executor_list_answer__descriptor,
+	    .table = executor_table_new,
+	    .page = executor_page};
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
@@ -62,26 +77,7 @@ cmd_executor_ls(struct cli *c, int argc, char **argv)
 	q.host = (char *)(uintptr_t)(in.host ? in.host : "");
 	q.all = in.all;
 	q.limit = 1000;
-	do {
-		Fairlead__V1__ExecutorListAnswer *a;
-		ProtobufCMessage *m;
-
-		if (cli_call(c, "executor", "list", &q.base,
-			&fairlead__v1__executor_list_answer__descriptor, &m, &err) != 0)
-			return cli_fail(&err);
-		a = (Fairlead__V1__ExecutorListAnswer *)m;
-		if (c->output == CLI_JSON && cli_print_json(c, m) != 0)
-			return CLI_EXIT_FAILED;
-		if (c->output == CLI_TABLE) {
-			if (!t)
-				t = executor_table_new();
-			for (size_t i = 0; i < a->n_executors; i++)
-				executor_table_row(t, a->executors[i]);
-		}
-		q.after = a->next;
-	} while (*q.after);
-	table_print_free(t);
-	return 0;
+	return list_print(c, &list);
 }
 
 int
@@ -99,8 +95,8 @@ cmd_executor_show(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "executor", "get", &q.base, &fairlead__v1__executor_get_answer__descriptor,
 		&m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	a = (Fairlead__V1__ExecutorGetAnswer *)m;
 	timeline_print(a->executor);
 	for (size_t i = 0; i < a->n_events; i++) {
@@ -129,8 +125,8 @@ cmd_executor_stop(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "executor", "stop", &q.base,
 		&fairlead__v1__executor_stop_answer__descriptor, &m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	printf("executor %s: stop asked%s\n", q.name, in.now ? ", no grace" : "");
 	return 0;
 }
@@ -138,7 +134,7 @@ cmd_executor_stop(struct cli *c, int argc, char **argv)
 int
 cmd_executor_logs(struct cli *c, int argc, char **argv)
 {
-	struct args args = {.usage = "SESSION/INDEX", .min = 1, .max = 1};
+	struct args args = {.usage = "SESSION/INDEX", .min = 1, .max = 1, .nameless = true};
 	Fairlead__V1__ExecutorLogsRequest q = FAIRLEAD__V1__EXECUTOR_LOGS_REQUEST__INIT;
 	Fairlead__V1__ExecutorLogsAnswer *a;
 	struct err err = {0};
@@ -150,8 +146,8 @@ cmd_executor_logs(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "executor", "logs", &q.base,
 		&fairlead__v1__executor_logs_answer__descriptor, &m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	a = (Fairlead__V1__ExecutorLogsAnswer *)m;
 	if (a->total_bytes > a->data.len)
 		fprintf(stderr,

@@ -1,4 +1,4 @@
-/* cmd_host: host ls, show, rm, cordon, uncordon. */
+/* cmd_host: host ls, show, rm, lost, cordon, uncordon. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "args.h"
 #include "cli.h"
 #include "clock.h"
+#include "list.h"
 #include "output.h"
 
 #include "fairlead/v1/api.pb-c.h"
@@ -43,25 +44,55 @@ take(int key, char *value, void *arg)
 	}
 }
 
+/* The one that most needs somebody to look. */
+static const char *
+host_flags(const Fairlead__V1__Host *h)
+{
+	if (h->verdict_held)
+		return "held";
+	if (h->draining && h->draining->set)
+		return "draining";
+	if (h->cordoned && h->cordoned->set)
+		return "cordoned";
+	return h->overcommitted ? "overcommitted" : "";
+}
+
 static void
 host_row(struct table *t, const Fairlead__V1__Host *h)
 {
-	char executors[16], cpu[64], memory[64], age[32], a[32], b[32], rtt[32];
+	char executors[16], epoch[24], cpu[64], memory[64], age[32], a[32], b[32], rtt[32];
 
 	snprintf(executors, sizeof(executors), "%u", h->executors);
+	snprintf(epoch, sizeof(epoch), "%" PRIu64, h->epoch);
 	snprintf(cpu, sizeof(cpu), "%u/%um", h->used ? h->used->cpu_millis : 0,
 	    h->capacity ? h->capacity->cpu_millis : 0);
 	snprintf(memory, sizeof(memory), "%s/%s",
 	    output_bytes(h->used ? h->used->memory_bytes : 0, a, sizeof(a)),
 	    output_bytes(h->capacity ? h->capacity->memory_bytes : 0, b, sizeof(b)));
 	snprintf(age, sizeof(age), "%.1fs", (double)h->heartbeat_age_ms / 1e3);
-	table_row(
-	    t, (const char *[]){h->host_id, output_host_state(h->state), h->pool,
-		   h->cordoned && h->cordoned->set ? "cordoned"
-						   : (h->overcommitted ? "overcommitted" : ""),
-		   executors, cpu, memory, h->last_heartbeat_us ? age : "-",
-		   h->rtt_us ? output_took(h->rtt_us, rtt, sizeof(rtt)) : "-", h->server,
-		   h->agent_version});
+	table_row(t, (const char *[]){h->host_id, output_host_state(h->state), h->pool,
+			 host_flags(h), executors, cpu, memory, h->last_heartbeat_us ? age : "-",
+			 epoch, h->rtt_us ? output_took(h->rtt_us, rtt, sizeof(rtt)) : "-",
+			 h->server, h->agent_version});
+}
+
+static struct table *
+host_table(void)
+{
+	static const char *const columns[] = {"HOST", "STATE", "POOL", "FLAGS", "EXECUTORS", "CPU",
+	    "MEMORY", "HEARD", "EPOCH", "RTT", "SERVER", "VERSION", NULL};
+
+	return table_new(columns);
+}
+
+static char *
+host_page(struct table *t, const ProtobufCMessage *m)
+{
+	const Fairlead__V1__HostListAnswer *a = (const Fairlead__V1__HostListAnswer *)m;
+
+	for (size_t i = 0; t && i < a->n_hosts; i++)
+		host_row(t, a->hosts[i]);
+	return a->next;
 }
 
 int
@@ -73,13 +104,14 @@ cmd_host_ls(struct cli *c, int argc, char **argv)
 	    {"all", 'a', NULL, 0, "retired ones too", 0},
 	    {0},
 	};
-	static const char *const columns[] = {"HOST", "STATE", "POOL", "FLAGS", "EXECUTORS", "CPU",
-	    "MEMORY", "HEARD", "RTT", "SERVER", "VERSION", NULL};
 	struct host_input in = {.args = {.usage = ""}};
 	Fairlead__V1__HostListRequest q = FAIRLEAD__V1__HOST_LIST_REQUEST__INIT;
-	Fairlead__V1__HostListAnswer *a;
-	struct table *t = NULL;
-	struct err err = {0};
+	const struct list list = {.noun = "host",
+	    .request = &q.base,
+	    .after = &q.after,
+	    .answer = &fairlead__v1__host_list_answer__descriptor,
+	    .table = host_table,
+	    .page = host_page};
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
@@ -87,26 +119,7 @@ cmd_host_ls(struct cli *c, int argc, char **argv)
 	q.selector = (char *)(uintptr_t)(in.selector ? in.selector : "");
 	q.all = in.all;
 	q.limit = 1000;
-	do {
-		ProtobufCMessage *m;
-
-		if (cli_call(c, "host", "list", &q.base,
-			&fairlead__v1__host_list_answer__descriptor, &m, &err) != 0)
-			return cli_fail(&err);
-		a = (Fairlead__V1__HostListAnswer *)m;
-		if (c->output == CLI_JSON) {
-			if (cli_print_json(c, m) != 0)
-				return CLI_EXIT_FAILED;
-		} else {
-			if (!t)
-				t = table_new(columns);
-			for (size_t i = 0; i < a->n_hosts; i++)
-				host_row(t, a->hosts[i]);
-		}
-		q.after = a->next;
-	} while (*q.after);
-	table_print_free(t);
-	return 0;
+	return list_print(c, &list);
 }
 
 static void
@@ -116,6 +129,20 @@ host_print(const Fairlead__V1__Host *h)
 
 	printf("host        %s\nstate       %s\npool        %s\n", h->host_id,
 	    output_host_state(h->state), h->pool);
+	if (h->suspect_since_us)
+		printf("suspect     since %s: %s\n",
+		    clock_format(h->suspect_since_us, when, sizeof(when)), h->suspect_reason);
+	if (h->verdict_held)
+		printf("held        too many hosts are silent, or were given up: `events` says "
+		       "which; `host lost %s --confirm` if it is gone\n",
+		    h->host_id);
+	if (*h->lost_confirmed_by)
+		printf("lost        confirmed by %s\n", h->lost_confirmed_by);
+	if (h->draining && h->draining->set)
+		printf("draining    by %s%s%s\n", h->draining->author,
+		    h->drain_deadline_us ? ", budgets count until " : "",
+		    h->drain_deadline_us ? clock_format(h->drain_deadline_us, when, sizeof(when))
+					 : "");
 	if (h->cordoned && h->cordoned->set)
 		printf("cordoned    by %s: %s\n", h->cordoned->author, h->cordoned->reason);
 	if (h->overcommitted)
@@ -141,6 +168,8 @@ host_print(const Fairlead__V1__Host *h)
 		printf("driver      %s: %s%s%s\n", h->drivers[i]->name,
 		    h->drivers[i]->usable ? "usable" : "unusable",
 		    *h->drivers[i]->detail ? ", " : "", h->drivers[i]->detail);
+	for (size_t i = 0; i < h->n_capabilities; i++)
+		printf("capability  %s\n", h->capabilities[i]);
 	printf("first seen  %s\n", clock_format(h->first_seen_us, when, sizeof(when)));
 }
 
@@ -158,8 +187,8 @@ cmd_host_show(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "host", "get", &q.base, &fairlead__v1__host_get_answer__descriptor, &m,
 		&err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	host_print(((Fairlead__V1__HostGetAnswer *)m)->host);
 	return 0;
 }
@@ -181,9 +210,32 @@ cmd_host_rm(struct cli *c, int argc, char **argv)
 	if (cli_call(
 		c, "host", "rm", &q.base, &fairlead__v1__host_rm_answer__descriptor, &m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	printf("host %s retired\n", q.host_id);
+	return 0;
+}
+
+int
+cmd_host_lost(struct cli *c, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+	    {"confirm", 'c', NULL, 0, "the machine is certainly gone", 0}, {0}};
+	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
+	Fairlead__V1__HostLostRequest q = FAIRLEAD__V1__HOST_LOST_REQUEST__INIT;
+	struct err err = {0};
+	ProtobufCMessage *m;
+
+	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
+		return CLI_EXIT_USAGE;
+	q.host_id = in.args.words[0];
+	q.confirm = in.confirm;
+	if (cli_call(c, "host", "lost", &q.base, &fairlead__v1__host_lost_answer__descriptor, &m,
+		&err) != 0)
+		return cli_fail(&err);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
+	printf("host %s is lost: its executors are replaced\n", q.host_id);
 	return 0;
 }
 
@@ -204,8 +256,8 @@ cmd_host_cordon(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "host", "cordon", &q.base, &fairlead__v1__host_cordon_answer__descriptor,
 		&m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	printf("host %s cordoned: no new placements\n", q.host_id);
 	return 0;
 }
@@ -224,8 +276,8 @@ cmd_host_uncordon(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "host", "uncordon", &q.base,
 		&fairlead__v1__host_uncordon_answer__descriptor, &m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	printf("host %s takes placements again\n", q.host_id);
 	return 0;
 }

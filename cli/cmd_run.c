@@ -129,7 +129,6 @@ cmd_run(struct cli *c, int argc, char **argv)
 	Fairlead__V1__SessionCreateAnswer *a;
 	Fairlead__V1__SessionSpec *spec;
 	struct err err = {0};
-	int timeout_ms = c->timeout_ms;
 	bool bounded = false;
 	char **words;
 	size_t n;
@@ -140,7 +139,6 @@ cmd_run(struct cli *c, int argc, char **argv)
 		return CLI_EXIT_USAGE;
 	words = in.args.rest_count > 0 ? in.args.rest : in.args.words;
 	n = in.args.rest_count > 0 ? in.args.rest_count : in.args.count;
-	timeout_ms = bounded ? c->timeout_ms : 0; /* a workload may take as long as it likes */
 	if (in.name)
 		snprintf(r.session, sizeof(r.session), "%s", in.name);
 	else
@@ -155,5 +153,6 @@ cmd_run(struct cli *c, int argc, char **argv)
 		declare_say(a, spec, true);
 		return 0;
 	}
-	return run_follow(&r, timeout_ms);
+	/* A workload may take as long as it likes. */
+	return run_follow(&r, bounded ? c->timeout_ms : 0);
 }

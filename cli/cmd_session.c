@@ -6,8 +6,10 @@
 #include "arena.h"
 #include "cli.h"
 #include "declare.h"
+#include "list.h"
 #include "output.h"
 #include "pace.h"
+#include "session_file.h"
 #include "timeline.h"
 
 struct session_input {
@@ -68,6 +70,25 @@ session_row(struct table *t, const Fairlead__V1__Session *s)
 			 running, ok, bad, output_age(s->created_us, age, sizeof(age))});
 }
 
+static struct table *
+session_table(void)
+{
+	static const char *const columns[] = {
+	    "SESSION", "STATE", "POOL", "REPLICAS", "RUNNING", "SUCCEEDED", "FAILED", "AGE", NULL};
+
+	return table_new(columns);
+}
+
+static char *
+session_page(struct table *t, const ProtobufCMessage *m)
+{
+	const Fairlead__V1__SessionListAnswer *a = (const Fairlead__V1__SessionListAnswer *)m;
+
+	for (size_t i = 0; t && i < a->n_sessions; i++)
+		session_row(t, a->sessions[i]);
+	return a->next;
+}
+
 int
 cmd_session_ls(struct cli *c, int argc, char **argv)
 {
@@ -76,38 +97,21 @@ cmd_session_ls(struct cli *c, int argc, char **argv)
 	    {"all", 'a', NULL, 0, "closed ones too", 0},
 	    {0},
 	};
-	static const char *const columns[] = {
-	    "SESSION", "STATE", "POOL", "REPLICAS", "RUNNING", "SUCCEEDED", "FAILED", "AGE", NULL};
 	struct session_input in = {.args = {.usage = ""}};
 	Fairlead__V1__SessionListRequest q = FAIRLEAD__V1__SESSION_LIST_REQUEST__INIT;
-	struct table *t = NULL;
-	struct err err = {0};
+	const struct list list = {.noun = "session",
+	    .request = &q.base,
+	    .after = &q.after,
+	    .answer = &fairlead__v1__session_list_answer__descriptor,
+	    .table = session_table,
+	    .page = session_page};
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
 	q.pool = (char *)(uintptr_t)(in.pool ? in.pool : "");
 	q.all = in.all;
 	q.limit = 1000;
-	do {
-		Fairlead__V1__SessionListAnswer *a;
-		ProtobufCMessage *m;
-
-		if (cli_call(c, "session", "list", &q.base,
-			&fairlead__v1__session_list_answer__descriptor, &m, &err) != 0)
-			return cli_fail(&err);
-		a = (Fairlead__V1__SessionListAnswer *)m;
-		if (c->output == CLI_JSON && cli_print_json(c, m) != 0)
-			return CLI_EXIT_FAILED;
-		if (c->output == CLI_TABLE) {
-			if (!t)
-				t = table_new(columns);
-			for (size_t i = 0; i < a->n_sessions; i++)
-				session_row(t, a->sessions[i]);
-		}
-		q.after = a->next;
-	} while (*q.after);
-	table_print_free(t);
-	return 0;
+	return list_print(c, &list);
 }
 
 /* NULL with *err set.  *ret_message: the whole answer, for -o json. */
@@ -147,6 +151,47 @@ counters_print(const Fairlead__V1__Counters *n)
 	printf("%s\n", *between ? "" : "none");
 }
 
+static void
+policies_print(const Fairlead__V1__SessionSpec *s)
+{
+	const Fairlead__V1__DisconnectPolicy *d = s->disconnect;
+	const Fairlead__V1__RestartPolicy *r = s->restart;
+	char first[32], most[32], reset[32];
+
+	if (r && strcmp(r->policy, "never") != 0) {
+		printf("restart     %s, ", r->policy);
+		if (r->max)
+			printf("at most %u in a row, ", r->max);
+		printf("after %s to %s, from the first again after %s\n",
+		    output_duration(r->backoff_ms, first, sizeof(first)),
+		    output_duration(r->backoff_max_ms, most, sizeof(most)),
+		    output_duration(r->reset_after_ms, reset, sizeof(reset)));
+	} else {
+		printf("restart     never\n");
+	}
+	if (s->placement && *s->placement->spread)
+		printf("spread      over %s, at most %u above the least\n", s->placement->spread,
+		    s->placement->max_skew);
+	if (s->placement && *s->placement->anti_affinity)
+		printf("apart       at most %u per %s\n", s->placement->max_per_value,
+		    s->placement->anti_affinity);
+	if (!d)
+		return;
+	printf(
+	    "disconnect  lost after %s, ", output_duration(d->lost_after_ms, first, sizeof(first)));
+	if (!session_spec_replaces(s))
+		printf("not replaced");
+	else if (d->replace_after_ms == d->lost_after_ms)
+		printf("then replaced");
+	else
+		printf(
+		    "replaced after %s", output_duration(d->replace_after_ms, most, sizeof(most)));
+	if (d->stop_on_host_after_ms)
+		printf(", stopped on the host after %s",
+		    output_duration(d->stop_on_host_after_ms, reset, sizeof(reset)));
+	printf("\n");
+}
+
 static int
 executors_print(struct cli *c, char *session)
 {
@@ -173,10 +218,22 @@ executors_print(struct cli *c, char *session)
 	return 0;
 }
 
+static void
+avoided_print(const Fairlead__V1__SessionGetAnswer *a)
+{
+	char age[32];
+
+	for (size_t i = 0; i < a->n_avoided; i++)
+		printf("avoided     %s: %u executor%s failed there, the last one %s ago; taken "
+		       "only where no other host fits\n",
+		    a->avoided[i]->host, a->avoided[i]->ends, a->avoided[i]->ends == 1 ? "" : "s",
+		    output_age(a->avoided[i]->last_us, age, sizeof(age)));
+}
+
 int
 cmd_session_show(struct cli *c, int argc, char **argv)
 {
-	struct args args = {.usage = "NAME", .min = 1, .max = 1};
+	struct args args = {.usage = "SESSION", .min = 1, .max = 1};
 	Fairlead__V1__SessionGetAnswer *a;
 	struct err err = {0};
 	char age[32];
@@ -186,23 +243,29 @@ cmd_session_show(struct cli *c, int argc, char **argv)
 	a = session_get(c, args.words[0], &err);
 	if (!a)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, &a->base);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, &a->base);
 	printf("session     %s\nstate       %s\npool        %s\nrevision    %" PRIu64
 	       "\nreplicas    %u\nage         %s\n",
 	    a->session->name, output_session_state(a->session->state), a->session->pool,
 	    a->session->revision, a->session->spec->replicas,
 	    output_age(a->session->created_us, age, sizeof(age)));
+	if (a->session->rolling)
+		printf("rollout     to the template of revision %" PRIu64 "%s%s\n",
+		    a->session->template_revision, *a->session->rollout_paused ? ", paused: " : "",
+		    a->session->rollout_paused);
+	policies_print(a->session->spec);
 	counters_print(a->session->counters);
 	for (size_t i = 0; i < a->n_why; i++)
 		printf("waits       %u hosts: %s\n", a->why[i]->hosts, a->why[i]->reason);
+	avoided_print(a);
 	return executors_print(c, args.words[0]);
 }
 
 int
 cmd_session_why(struct cli *c, int argc, char **argv)
 {
-	struct args args = {.usage = "NAME", .min = 1, .max = 1};
+	struct args args = {.usage = "SESSION", .min = 1, .max = 1};
 	Fairlead__V1__SessionGetAnswer *a;
 	struct err err = {0};
 
@@ -211,10 +274,11 @@ cmd_session_why(struct cli *c, int argc, char **argv)
 	a = session_get(c, args.words[0], &err);
 	if (!a)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, &a->base);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, &a->base);
 	if (a->session->counters->queued == 0) {
 		printf("session %s: no executor waits for a host\n", a->session->name);
+		avoided_print(a);
 		return 0;
 	}
 	printf("session %s: %u executors wait for a host\n", a->session->name,
@@ -225,6 +289,7 @@ cmd_session_why(struct cli *c, int argc, char **argv)
 		printf("  the scheduler has not looked at them yet: `fairlead status` shows "
 		       "whether one "
 		       "leads the pool\n");
+	avoided_print(a);
 	return 0;
 }
 
@@ -275,7 +340,8 @@ cmd_session_wait(struct cli *c, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 	    {"for", 'f', "running|ended|closed", 0, "what to wait for; default ended", 0}, {0}};
-	struct session_input in = {.args = {.usage = "NAME", .min = 1, .max = 1}, .until = "ended"};
+	struct session_input in = {
+	    .args = {.usage = "SESSION", .min = 1, .max = 1}, .until = "ended"};
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
@@ -304,8 +370,8 @@ cmd_session_create(struct cli *c, int argc, char **argv)
 	if (declare_spec(c, &in, in.args.rest, in.args.rest_count, &spec, &err) != 0 ||
 	    declare_create(c, spec, in.key, in.wait_for_hosts, in.dry_run, &a, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, &a->base);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, &a->base);
 	declare_say(a, spec, in.dry_run);
 	return in.wait && !in.dry_run ? session_wait(c, spec->name, "running") : 0;
 }
@@ -318,7 +384,7 @@ cmd_session_close(struct cli *c, int argc, char **argv)
 	    {"wait", 'w', NULL, 0, "until it is closed", 0},
 	    {0},
 	};
-	struct session_input in = {.args = {.usage = "NAME", .min = 1, .max = 1}};
+	struct session_input in = {.args = {.usage = "SESSION", .min = 1, .max = 1}};
 	Fairlead__V1__SessionCloseRequest q = FAIRLEAD__V1__SESSION_CLOSE_REQUEST__INIT;
 	Fairlead__V1__SessionCloseAnswer *a;
 	struct err err = {0};
@@ -331,8 +397,8 @@ cmd_session_close(struct cli *c, int argc, char **argv)
 	if (cli_call(c, "session", "close", &q.base,
 		&fairlead__v1__session_close_answer__descriptor, &m, &err) != 0)
 		return cli_fail(&err);
-	if (c->output == CLI_JSON)
-		return cli_print_json(c, m);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
 	a = (Fairlead__V1__SessionCloseAnswer *)m;
 	if (a->session->state == FAIRLEAD__V1__SESSION_STATE__SESSION_CLOSED)
 		printf("session %s is closed\n", q.name);

@@ -1,6 +1,8 @@
 #include "declare.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@ enum {
 	KEY_CPU,
 	KEY_MEMORY,
 	KEY_SELECTOR,
+	KEY_SPREAD,
+	KEY_APART,
 	KEY_DRIVER,
 	KEY_USER,
 	KEY_DIR,
@@ -31,6 +35,8 @@ const struct argp_option declare_options[] = {
     {"env", 'e', "K=V", 0, "environment of the workload; may be repeated", 0},
     {"pool", KEY_POOL, "POOL", 0, "hosts of this pool", 0},
     {"selector", KEY_SELECTOR, "EXPR", 0, "hosts whose labels match", 0},
+    {"spread", KEY_SPREAD, "LABEL", 0, "evenly over this label's values, or over hosts: host", 0},
+    {"anti-affinity", KEY_APART, "LABEL", 0, "one per value of this label, or per host: host", 0},
     {"cpu", KEY_CPU, "500m", 0, "reserved processor time", 0},
     {"memory", KEY_MEMORY, "256Mi", 0, "reserved memory", 0},
     {"driver", KEY_DRIVER, "process", 0, "what runs it", 0},
@@ -43,6 +49,25 @@ const struct argp_option declare_options[] = {
     {"dry-run", KEY_DRY, NULL, 0, "check only", 0},
     {0},
 };
+
+uint64_t
+declare_most(const char *field)
+{
+	static const struct {
+		const char *field;
+		int64_t most;
+	} limits[] = {
+#define LIMIT(name, least, most, unit) {name, most},
+#include "session_limits.def"
+	};
+
+	for (size_t i = 0; i < COUNT_OF(limits); i++) {
+		if (strcmp(limits[i].field, field) == 0)
+			return (uint64_t)limits[i].most;
+	}
+	assert(false && "a field of session_limits.def");
+	return 0;
+}
 
 static error_t
 take_env(struct declare_input *in, char *value)
@@ -73,9 +98,9 @@ declare_take(int key, char *value, void *input)
 		int key;
 		const char **to;
 	} texts[] = {{'n', &in->name}, {KEY_POOL, &in->pool}, {KEY_SELECTOR, &in->selector},
-	    {KEY_CPU, &in->cpu}, {KEY_MEMORY, &in->memory}, {KEY_DRIVER, &in->driver},
-	    {KEY_USER, &in->user}, {KEY_DIR, &in->working_dir}, {KEY_FAKE, &in->fake_script},
-	    {KEY_KEY, &in->key}};
+	    {KEY_SPREAD, &in->spread}, {KEY_APART, &in->anti_affinity}, {KEY_CPU, &in->cpu},
+	    {KEY_MEMORY, &in->memory}, {KEY_DRIVER, &in->driver}, {KEY_USER, &in->user},
+	    {KEY_DIR, &in->working_dir}, {KEY_FAKE, &in->fake_script}, {KEY_KEY, &in->key}};
 
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		if (texts[i].key == key) {
@@ -87,8 +112,7 @@ declare_take(int key, char *value, void *input)
 	case 'e':
 		return take_env(in, value);
 	case 'r':
-		in->replicas = (uint32_t)strtoul(value, NULL, 10);
-		return 0;
+		return args_number("--replicas", value, 0, declare_most("replicas"), &in->replicas);
 	case KEY_HOSTS:
 		in->wait_for_hosts = true;
 		return 0;
@@ -109,13 +133,16 @@ cpu_parse(const char *text, uint32_t *ret, struct err *err)
 {
 	char *end;
 	double value = strtod(text, &end);
+	const uint64_t most = declare_most("executor.resources.cpu_millis");
 
-	if (end != text && strcmp(end, "m") == 0)
-		*ret = (uint32_t)value;
-	else if (end != text && !*end)
-		*ret = (uint32_t)(value * 1000);
-	else
-		return err_field(err, ERR_INVALID, "cpu", "%s: allowed are 500m, 2, 0.5", text);
+	if (end != text && !*end)
+		value *= 1000;
+	else if (end == text || strcmp(end, "m") != 0)
+		value = -1;
+	if (!(value >= 0 && value <= (double)most)) /* what is no number fails both */
+		return err_field(err, ERR_INVALID, "cpu",
+		    "--cpu %s: allowed are 500m, 2, 0.5, up to %" PRIu64, text, most / 1000);
+	*ret = (uint32_t)value;
 	return 0;
 }
 
@@ -166,11 +193,11 @@ declare_spec(struct cli *c, const struct declare_input *in, char **words, size_t
 	SET(s->name, in->name);
 	SET(s->pool, in->pool);
 	s->replicas_set_case = FAIRLEAD__V1__SESSION_SPEC__REPLICAS_SET_REPLICAS;
-	s->replicas = in->replicas;
-	if (in->selector) {
-		SET(p->selector, in->selector);
-		s->placement = p;
-	}
+	s->replicas = (uint32_t)in->replicas;
+	SET(p->selector, in->selector);
+	SET(p->spread, in->spread);
+	SET(p->anti_affinity, in->anti_affinity);
+	s->placement = p;
 	SET(e->driver, in->driver);
 	SET(e->user, in->user);
 	SET(e->working_dir, in->working_dir);
@@ -214,5 +241,5 @@ declare_say(
 		    a->session->spec->replicas, a->session->spec->replicas == 1 ? "" : "s",
 		    a->session->pool);
 	for (size_t i = 0; i < a->n_warnings; i++)
-		printf("warning: %s\n", a->warnings[i]);
+		fprintf(stderr, "fairlead: warning: %s\n", a->warnings[i]);
 }

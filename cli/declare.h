@@ -7,14 +7,18 @@
 
 #include "fairlead/v1/api.pb-c.h"
 
+/* The most that session_limits.def allows a field of a session; the field must be there. */
+uint64_t declare_most(const char *field);
+
 /* Options that describe one executor on the command line. */
 struct declare_input {
 	struct args args;
-	const char *name, *pool, *selector, *driver, *user, *working_dir, *fake_script, *key;
+	const char *name, *pool, *selector, *spread, *anti_affinity, *driver, *user, *working_dir,
+	    *fake_script, *key;
 	const char *cpu, *memory;
 	Fairlead__V1__Entry **env;
 	size_t env_count;
-	uint32_t replicas;
+	uint64_t replicas;
 	bool wait_for_hosts, wait, dry_run;
 	struct cli *cli;
 };

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena.h"
 #include "cli.h"
 #include "clock.h"
-#include "codec.h"
 #include "name.h"
 #include "state.h"
 
@@ -85,6 +83,21 @@ output_age(int64_t from_us, char *buffer, size_t size)
 }
 
 char *
+output_duration(uint32_t ms, char *buffer, size_t size)
+{
+	static const struct {
+		uint32_t ms;
+		const char *unit;
+	} units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+	size_t i = 0;
+
+	while (i + 1 < COUNT_OF(units) && (ms == 0 || ms % units[i].ms != 0))
+		i++;
+	snprintf(buffer, size, "%u%s", ms / units[i].ms, units[i].unit);
+	return buffer;
+}
+
+char *
 output_took(int64_t us, char *buffer, size_t size)
 {
 	if (us < 10000)
@@ -141,7 +154,8 @@ output_executor_name(const Fairlead__V1__Executor *e, char *buffer)
 char *
 output_outcome(const Fairlead__V1__Executor *e, char *buffer, size_t size)
 {
-	if (!executor_state_ended((enum executor_state)e->state))
+	if (!executor_state_ended((enum executor_state)e->state) &&
+	    e->state != FAIRLEAD__V1__EXECUTOR_STATE__BACKOFF)
 		snprintf(buffer, size, "%s", "");
 	else if (e->oom)
 		snprintf(buffer, size, "out of memory");
@@ -152,18 +166,6 @@ output_outcome(const Fairlead__V1__Executor *e, char *buffer, size_t size)
 	else
 		snprintf(buffer, size, "%s", e->reason);
 	return buffer;
-}
-
-int
-cli_print_json(struct cli *c, const ProtobufCMessage *m)
-{
-	struct err err = {0};
-	char *json;
-
-	if (wire_to_json(m, 2, c->arena, &json, &err) != 0)
-		return cli_fail(&err);
-	puts(json);
-	return 0;
 }
 
 int

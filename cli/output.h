@@ -21,6 +21,8 @@ void table_print_free(struct table *t);
 char *output_age(int64_t from_us, char *buffer, size_t size);
 /* "1.234 ms", "56 ms", "1.20 s"; buffer >= 32. */
 char *output_took(int64_t us, char *buffer, size_t size);
+/* "500ms", "30s", "5m": as a session file takes it; buffer >= 32. */
+char *output_duration(uint32_t ms, char *buffer, size_t size);
 /* "256Mi", "1.5Gi", "12"; buffer >= 32. */
 char *output_bytes(uint64_t bytes, char *buffer, size_t size);
 const char *output_executor_state(Fairlead__V1__ExecutorState s);
@@ -28,7 +30,8 @@ const char *output_session_state(Fairlead__V1__SessionState s);
 const char *output_host_state(Fairlead__V1__HostState s);
 /* "web/0", "web/0#2"; buffer >= EXECUTOR_NAME_BYTES. */
 char *output_executor_name(const Fairlead__V1__Executor *e, char *buffer);
-/* "exit 7", "signal 9", "exit 0", "out of memory", "" while it lives. */
+/* "exit 7", "signal 9", "exit 0", "out of memory"; of the last incarnation in
+ * BACKOFF; "" while it lives. */
 char *output_outcome(const Fairlead__V1__Executor *e, char *buffer, size_t size);
 
 #endif

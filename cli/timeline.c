@@ -53,9 +53,13 @@ timeline_print(const Fairlead__V1__Executor *e)
 
 	printf("executor    %s\nstate       %s\nhost        %s\n", output_executor_name(e, name),
 	    output_executor_state(e->state), *e->host ? e->host : "-");
+	if (e->incarnation > 0)
+		printf("incarnation %u\n", e->incarnation);
 	if (*output_outcome(e, outcome, sizeof(outcome)))
 		printf("outcome     %s%s%s%s%s\n", outcome, *e->reason ? ", " : "", e->reason,
 		    *e->detail ? ": " : "", e->detail);
+	if (*e->stopped_for)
+		printf("stopped for %s\n", e->stopped_for);
 	if (*e->late_outcome)
 		printf("late        %s\n", e->late_outcome);
 	for (size_t i = 0; i < e->n_why; i++)

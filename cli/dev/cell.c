@@ -1,14 +1,11 @@
 #include "cell.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,7 +31,7 @@ directory_make(const char *path, struct err *err)
 static int
 directories_make(struct cell *c, struct err *err)
 {
-	static const char *const below[] = {"", "/log", "/nats", "/agents"};
+	static const char *const below[] = {"", "/log", "/agents", "/hold"};
 	char path[320];
 
 	for (size_t i = 0; i < COUNT_OF(below); i++) {
@@ -43,46 +40,6 @@ directories_make(struct cell *c, struct err *err)
 			return -1;
 	}
 	return 0;
-}
-
-/* A port that is free now; the one chosen last time when it still is, so that a restart keeps urls.
- */
-static int
-port_choose(struct cell *c, struct err *err)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(address);
-	char path[320];
-	unsigned kept = 0;
-	FILE *file;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/nats.port", c->data);
-	file = fopen(path, "re");
-	if (file) {
-		if (fscanf(file, "%u", &kept) != 1)
-			kept = 0;
-		fclose(file);
-	}
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	address.sin_port = htons((uint16_t)kept);
-	if (fd < 0 ||
-	    (bind(fd, (struct sockaddr *)&address, size) != 0 &&
-		(address.sin_port = 0, bind(fd, (struct sockaddr *)&address, size) != 0)) ||
-	    getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
-		if (fd >= 0)
-			close(fd);
-		return err_set(err, ERR_UNAVAILABLE, "no free port: %s", strerror(errno));
-	}
-	close(fd);
-	c->nats_port = ntohs(address.sin_port);
-	snprintf(c->nats_url, sizeof(c->nats_url), "nats://127.0.0.1:%u", c->nats_port);
-	file = fopen(path, "we");
-	if (!file)
-		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
-	fprintf(file, "%u\n", c->nats_port);
-	return fclose(file) == 0 ? 0 : err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
 }
 
 /* ---- the children ---- */
@@ -97,24 +54,6 @@ static struct child *
 child_new(struct cell *c)
 {
 	return &c->children[c->child_count++];
-}
-
-static void
-nats_child(struct cell *c)
-{
-	struct child *child = child_new(c);
-
-	child_init(child, "nats", SIGTERM);
-	child_arg(child, "nats-server");
-	child_arg(child, "--addr");
-	child_arg(child, "127.0.0.1");
-	child_arg(child, "--port");
-	child_arg(child, "%u", c->nats_port);
-	child_arg(child, "--name");
-	child_arg(child, "fairlead-dev");
-	child_arg(child, "--jetstream");
-	child_arg(child, "--store_dir");
-	child_arg(child, "%s/nats", c->data);
 }
 
 static void
@@ -150,12 +89,26 @@ agent_children(struct cell *c)
 	}
 }
 
+/* Whoever wants a part of the cell away for a while says so with a file of its name. */
+static bool
+held(const struct cell *c, const struct child *child)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/hold/%s", c->data, child->name);
+	return access(path, F_OK) == 0;
+}
+
 static int
 start_from(struct cell *c, unsigned first, struct err *err)
 {
 	char log[400];
 
 	for (unsigned i = first; i < c->child_count; i++) {
+		if (held(c, &c->children[i])) {
+			c->children[i].restart_at_us = clock_mono_us(clock_system());
+			continue;
+		}
 		log_path(c, c->children[i].name, log, sizeof(log));
 		if (child_start(&c->children[i], log, err) != 0)
 			return -1;
@@ -196,6 +149,16 @@ prepare(struct cell *c, struct err *err)
 	return call(c, "bus-init", bus_init, err);
 }
 
+static const struct child *
+child_named(const struct cell *c, const char *name)
+{
+	for (unsigned i = 0; i < c->child_count; i++) {
+		if (strcmp(c->children[i].name, name) == 0)
+			return &c->children[i];
+	}
+	return NULL;
+}
+
 /* The API answers for every agent that it is READY and heard. */
 static int
 wait_ready(struct cell *c, struct err *err)
@@ -207,6 +170,8 @@ wait_ready(struct cell *c, struct err *err)
 		const char *const show[] = {"host", "show", host, "--timeout=2s", NULL};
 
 		snprintf(host, sizeof(host), "dev-%u", i);
+		if (held(c, child_named(c, host)))
+			continue;
 		while (call(c, "ready", show, err) != 0) {
 			if (clock_mono_us(clock_system()) > deadline)
 				return err_set(err, ERR_TIMEOUT, "host %s is not ready; see %s/log",
@@ -221,10 +186,11 @@ wait_ready(struct cell *c, struct err *err)
 int
 cell_start(struct cell *c, struct err *err)
 {
-	if (directories_make(c, err) != 0 || port_choose(c, err) != 0 ||
+	if (directories_make(c, err) != 0 || cell_bus_configure(c, err) != 0 ||
 	    cell_postgres_init(c, err) != 0)
 		return -1;
-	nats_child(c);
+	for (unsigned i = 0; i < c->bus_servers; i++)
+		cell_bus_child(c, i, child_new(c));
 	if (cell_postgres_child(c, child_new(c), err) != 0)
 		return -1;
 	c->infrastructure = c->child_count;
@@ -284,7 +250,8 @@ cell_tend(struct cell *c)
 			child->pid = 0;
 			ended(child, now);
 		}
-		if (!child->pid && child->restart_at_us && child->restart_at_us <= now) {
+		if (!child->pid && child->restart_at_us && child->restart_at_us <= now &&
+		    !held(c, child)) {
 			child->restart_at_us = 0;
 			log_path(c, child->name, log, sizeof(log));
 			if (child_start(child, log, &err) != 0)

@@ -7,13 +7,16 @@
 #include "child.h"
 
 #define CELL_CHILDREN_MAX 64
+#define CELL_BUS_SERVERS_MAX 3
 
 struct cell {
-	char data[256];   /* absolute */
-	char bin[256];    /* where our programs are */
-	char sockets[64]; /* of Postgres: a path short enough for a socket */
-	char nats_url[64], database_url[160];
-	unsigned nats_port, agents, hubs, schedulers;
+	char data[256];     /* absolute */
+	char bin[256];      /* where our programs are */
+	char sockets[64];   /* of Postgres: a path short enough for a socket */
+	char nats_url[128]; /* of all servers, comma separated */
+	char database_url[160];
+	char system_password[40]; /* of the bus's system account, and between its servers */
+	unsigned bus_servers, agents, hubs, schedulers;
 	uid_t postgres_uid; /* 0: as we are */
 	gid_t postgres_gid;
 	struct child children[CELL_CHILDREN_MAX];
@@ -26,8 +29,13 @@ struct cell {
 MUST_USE int cell_start(struct cell *c, struct err *err);
 /* In reverse order: agents with their executors, services, bus, database. */
 void cell_stop(struct cell *c);
-/* Reaps what ended and starts it again, with a growing pause; call it often. */
+/* Reaps what ended and starts it again, with a growing pause; call it often.  A child whose name is
+ * a file in <data>/hold is left as it is until the file goes. */
 void cell_tend(struct cell *c);
+
+/* bus.c: ports, configurations, c->nats_url; then one child per server */
+MUST_USE int cell_bus_configure(struct cell *c, struct err *err);
+void cell_bus_child(const struct cell *c, unsigned i, struct child *child);
 
 /* postgres.c */
 MUST_USE int cell_postgres_init(struct cell *c, struct err *err);

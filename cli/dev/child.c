@@ -53,6 +53,20 @@ child_arg(struct child *c, const char *format, ...)
 	c->argv[c->argc] = NULL;
 }
 
+/* Debian installs servers where the path of an ordinary user does not look. */
+static void
+exec_program(char *const argv[])
+{
+	char path[256];
+
+	execvp(argv[0], argv);
+	if (errno == ENOENT && !strchr(argv[0], '/')) {
+		snprintf(path, sizeof(path), "/usr/sbin/%s", argv[0]);
+		execv(path, argv);
+	}
+	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+}
+
 /* In the new process: nothing but system calls until exec. */
 static void
 become(const struct child *c, int log_fd)
@@ -76,7 +90,7 @@ become(const struct child *c, int log_fd)
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execvp(c->argv[0], (char *const *)(uintptr_t)c->argv);
+	exec_program((char *const *)(uintptr_t)c->argv);
 	_exit(EXEC_FAILED);
 }
 

@@ -18,12 +18,12 @@
 #define AGENTS_MAX 20
 #define SERVICES_MAX 8
 
-enum { KEY_DATA = 0x3000, KEY_AGENTS, KEY_HUBS, KEY_SCHEDULERS, KEY_EXEC };
+enum { KEY_DATA = 0x3000, KEY_AGENTS, KEY_HUBS, KEY_SCHEDULERS, KEY_BUS_SERVERS, KEY_EXEC };
 
 struct dev_input {
 	struct args args;
 	const char *data, *command;
-	long agents, hubs, schedulers;
+	uint64_t agents, hubs, schedulers, bus_servers;
 };
 
 static error_t
@@ -36,14 +36,14 @@ take(int key, char *value, void *arg)
 		in->data = value;
 		return 0;
 	case KEY_AGENTS:
-		in->agents = strtol(value, NULL, 10);
-		return 0;
+		return args_number("--agents", value, 1, AGENTS_MAX, &in->agents);
 	case KEY_HUBS:
-		in->hubs = strtol(value, NULL, 10);
-		return 0;
+		return args_number("--hubs", value, 1, SERVICES_MAX, &in->hubs);
 	case KEY_SCHEDULERS:
-		in->schedulers = strtol(value, NULL, 10);
-		return 0;
+		return args_number("--schedulers", value, 1, SERVICES_MAX, &in->schedulers);
+	case KEY_BUS_SERVERS:
+		return args_number(
+		    "--bus-servers", value, 1, CELL_BUS_SERVERS_MAX, &in->bus_servers);
 	case KEY_EXEC:
 		in->command = value;
 		return 0;
@@ -57,26 +57,12 @@ static const struct argp_option options[] = {
     {"agents", KEY_AGENTS, "N", 0, "hosts to play, default 1", 0},
     {"hubs", KEY_HUBS, "N", 0, "default 1", 0},
     {"schedulers", KEY_SCHEDULERS, "N", 0, "default 1", 0},
+    {"bus-servers", KEY_BUS_SERVERS, "N", 0,
+	"nats-servers: 1, or 3 in a cluster that keeps three replicas; default 1", 0},
     {"exec", KEY_EXEC, "COMMAND", 0,
 	"run this in a shell once the cell is up, stop the cell, exit as it did", 0},
     {0},
 };
-
-static int
-check(const struct dev_input *in)
-{
-	if (in->agents < 1 || in->agents > AGENTS_MAX) {
-		fprintf(stderr, "fairlead: --agents: allowed are 1 to %d\n", AGENTS_MAX);
-		return -1;
-	}
-	if (in->hubs < 1 || in->hubs > SERVICES_MAX || in->schedulers < 1 ||
-	    in->schedulers > SERVICES_MAX) {
-		fprintf(
-		    stderr, "fairlead: --hubs, --schedulers: allowed are 1 to %d\n", SERVICES_MAX);
-		return -1;
-	}
-	return 0;
-}
 
 static int
 paths_find(struct cell *cell, const char *data, struct err *err)
@@ -152,15 +138,24 @@ cmd_dev(struct cli *c, int argc, char **argv)
 	    .data = "fairlead-data",
 	    .agents = 1,
 	    .hubs = 1,
-	    .schedulers = 1};
+	    .schedulers = 1,
+	    .bus_servers = 1};
 	struct err err = {0};
 	int code = 0;
 
-	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0 || check(&in) != 0)
+	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
+	if (in.bus_servers == 2) {
+		fprintf(stderr,
+		    "fairlead: --bus-servers: allowed are 1 and %d: of two servers no "
+		    "majority is left when one is away\n",
+		    CELL_BUS_SERVERS_MAX);
+		return CLI_EXIT_USAGE;
+	}
 	cell.agents = (unsigned)in.agents;
 	cell.hubs = (unsigned)in.hubs;
 	cell.schedulers = (unsigned)in.schedulers;
+	cell.bus_servers = (unsigned)in.bus_servers;
 	pace_catch_signals();
 	if (paths_find(&cell, in.data, &err) != 0)
 		return cli_fail(&err);
