@@ -4,12 +4,19 @@
 
 # ---- inside a cell: the load ----
 
-ledger_line='echo $FAIRLEAD_EXECUTOR_ID/$FAIRLEAD_INCARNATION >>'${STORY_LEDGER:-}
+ledger_line() { # NAME: what an executor runs to say that it ran
+	echo "echo $1 \$FAIRLEAD_EXECUTOR_ID/\$FAIRLEAD_INCARNATION >>$STORY_LEDGER"
+}
+
+# Running says that the program was started, not how far it came.
+wrote() { # NAME
+	grep -q "^$1 " "$STORY_LEDGER"
+}
 
 # The same wish again until it is acknowledged: the service that took it with it comes back.
 insist() {
 	until "$fairlead" "$@" >/dev/null 2>"$STORY_DATA/why"; do
-		[ $SECONDS -lt 60 ] || fail "$*: $(cat "$STORY_DATA/why")"
+		[ $SECONDS -lt 120 ] || fail "$*: $(cat "$STORY_DATA/why")"
 	done
 }
 
@@ -33,14 +40,70 @@ expiring_load() {
 	agents_signal CONT
 }
 
+# What expired gets another attempt, once its host says that it has let go.
+replaying_load() {
+	expiring_load
+	insist command replay "late/0#1@1" --timeout 3s
+	wait_for 40 "its next attempt succeeds" ended late succeeded
+}
+
+# A stop that nobody answers is sent until it is dead, and done all the same.
+exhausting_load() {
+	insist session create mute --timeout 3s -- sleep 1000
+	wait_for 40 "mute runs" session_is mute running 1
+	agents_signal STOP
+	insist executor stop mute/0 --timeout 3s
+	wait_for 40 "the stop is dead" sh -c "'$fairlead' events -o json | grep -q command.dead"
+	agents_signal CONT
+	wait_for 40 "mute is stopped" ended mute stopped
+}
+
+# A host falls silent; its executor is given up and replaced, and the host comes back.
+losing_load() {
+	local host
+	cat >"$STORY_DATA/away.yaml" <<-YAML
+		session: away
+		disconnect: { lost_after: 4s }
+		executor: { command: [sleep, "1000"] }
+	YAML
+	insist apply -f "$STORY_DATA/away.yaml"
+	wait_for 40 "away runs" session_is away running 1
+	host=$("$fairlead" executor show away/0 | awk '$1 == "host" { print $2 }')
+	kill -STOP "$(pid_of "--host-id=$host")"
+	wait_for 60 "the executor of the silent host is given up" \
+		sh -c "'$fairlead' events --session away | grep -q executor.lost"
+	wait_for 40 "its successor runs" session_is away running 1
+	kill -CONT "$(pid_of "--host-id=$host")"
+	insist session close away --now --timeout 3s
+	"$fairlead" session wait away --for closed --timeout 40s >/dev/null || fail "away closes"
+}
+
+# A session is scaled and rolled to another template; who is away when it dies comes back in the end.
+changing_load() {
+	printf 'session: web\nreplicas: 1\nexecutor: { command: [sleep, "1000"] }\n' >"$STORY_DATA/web.yaml"
+	insist apply -f "$STORY_DATA/web.yaml"
+	wait_for 40 "web runs" session_is web running 1
+	insist session scale web 2 --timeout 3s
+	wait_for 40 "two of web run" session_is web running 2
+	printf 'session: web\nreplicas: 2\nexecutor: { command: [sleep, "2000"] }\n' >"$STORY_DATA/web.yaml"
+	insist apply -f "$STORY_DATA/web.yaml"
+	wait_for 60 "web is rolled out" \
+		sh -c "'$fairlead' events --session web | grep -q session.rolled_out"
+	wait_for 40 "two of web run" session_is web running 2
+	insist session close web --now --timeout 3s
+	"$fairlead" session wait web --for closed --timeout 40s >/dev/null || fail "web closes"
+}
+
 load() {
-	insist session create long --timeout 3s -- sh -c "$ledger_line; sleep 1000"
-	insist session create stopped --timeout 3s -- sh -c "$ledger_line; sleep 1000"
+	insist session create long --timeout 3s -- sh -c "$(ledger_line long); sleep 1000"
+	insist session create stopped --timeout 3s -- sh -c "$(ledger_line stopped); sleep 1000"
 	for i in 1 2 3 4; do
-		insist session create "s$i" --timeout 3s -- sh -c "$ledger_line"
+		insist session create "s$i" --timeout 3s -- sh -c "$(ledger_line "s$i")"
 	done
 	wait_for 40 "long runs" session_is long running 1
 	wait_for 40 "stopped runs" session_is stopped running 1
+	wait_for 40 "long wrote its line" wrote long
+	wait_for 40 "stopped wrote its line" wrote stopped
 	insist executor stop stopped/0 --timeout 3s
 	insist session close long --timeout 3s
 	for i in 1 2 3 4; do
@@ -48,7 +111,13 @@ load() {
 	done
 	wait_for 40 "stopped is stopped" ended stopped stopped
 	"$fairlead" session wait long --for closed --timeout 40s >/dev/null || fail "long closes"
-	case $FAIRLEAD_CRASH_AT in *expire* | *sweep*) expiring_load ;; esac
+	case $FAIRLEAD_CRASH_AT in
+	*expire* | *sweep*) expiring_load ;;
+	hub.command_replay.*) replaying_load ;;
+	scheduler.exhaust.*) exhausting_load ;;
+	scheduler.lost.*) losing_load ;;
+	scheduler.displace.* | hub.session_update.*) changing_load ;;
+	esac
 }
 
 gone() {
@@ -67,27 +136,57 @@ fi
 
 # ---- outside: one cell per point ----
 
+cell() {
+	# Silence takes seconds to tell here; the other loads stop agents for longer than that.
+	case $FAIRLEAD_CRASH_AT in
+	scheduler.lost.*)
+		export FAIRLEAD_HUB_HEARTBEAT_INTERVAL=1s FAIRLEAD_HUB_SILENT_AFTER=3s
+		export FAIRLEAD_SCHEDULER_VERDICT_GRACE=3s
+		;;
+	scheduler.exhaust.*) export FAIRLEAD_SCHEDULER_ACK_DEADLINE=500ms FAIRLEAD_SCHEDULER_DELIVERIES_MAX=3 ;;
+	esac
+	"$fairlead" dev --data "$STORY_DATA/cell" --agents 2 --exec "bash '$0' inside"
+}
+
+# One point in its own cell; says how it went.
+point() { # NAME
+	local from=$SECONDS code=0
+	FAIRLEAD_CRASH_AT=$1
+	STORY_DATA=$(mktemp -d /tmp/fairlead-crash-XXXXXX)
+	chmod 755 "$STORY_DATA"
+	FAIRLEAD_CRASH_ONCE=$STORY_DATA/crashed
+	STORY_LEDGER=$STORY_DATA/ledger
+	: >"$STORY_LEDGER"
+	chmod 666 "$STORY_LEDGER"
+	if (cell) >"$STORY_DATA/out" 2>&1; then
+		echo "ok    $FAIRLEAD_CRASH_AT ($((SECONDS - from)) s)"
+	else
+		code=1
+		echo "FAIL  $FAIRLEAD_CRASH_AT ($((SECONDS - from)) s)"
+		tail -n 20 "$STORY_DATA/out"
+		tail -n 8 "$STORY_DATA"/cell/log/*.log
+	fi
+	rm -rf "$STORY_DATA"
+	return $code
+}
+
 "$FL_BIN_DIR/fairlead-hub" --list-crash-points >/dev/null || skip "crash points are not compiled in"
 export STORY_DATA FAIRLEAD_CRASH_AT FAIRLEAD_CRASH_ONCE STORY_LEDGER
-failed=0
+# Cells mostly wait: a few at a time.
+at_once=${FL_CHAOS_JOBS:-3} running=0 failed=0
 for service in hub scheduler agent; do
-	for FAIRLEAD_CRASH_AT in $("$FL_BIN_DIR/fairlead-$service" --list-crash-points | awk '{print $1}'); do
-		STORY_DATA=$(mktemp -d /tmp/fairlead-crash-XXXXXX)
-		chmod 755 "$STORY_DATA"
-		FAIRLEAD_CRASH_ONCE=$STORY_DATA/crashed
-		STORY_LEDGER=$STORY_DATA/ledger
-		: >"$STORY_LEDGER"
-		chmod 666 "$STORY_LEDGER"
-		from=$SECONDS
-		if "$fairlead" dev --data "$STORY_DATA/cell" --agents 2 --exec "bash '$0' inside" >"$STORY_DATA/out" 2>&1; then
-			echo "ok    $FAIRLEAD_CRASH_AT ($((SECONDS - from)) s)"
-		else
-			failed=$((failed + 1))
-			echo "FAIL  $FAIRLEAD_CRASH_AT ($((SECONDS - from)) s)"
-			tail -n 20 "$STORY_DATA/out"
-			tail -n 8 "$STORY_DATA"/cell/log/*.log
+	for name in $("$FL_BIN_DIR/fairlead-$service" --list-crash-points | awk '{print $1}'); do
+		if [ $running -ge "$at_once" ]; then
+			wait -n || failed=$((failed + 1))
+			running=$((running - 1))
 		fi
-		rm -rf "$STORY_DATA"
+		# What one says comes in one piece.
+		(said=$(point "$name") && echo "$said" || { echo "$said"; false; }) &
+		running=$((running + 1))
 	done
+done
+while [ $running -gt 0 ]; do
+	wait -n || failed=$((failed + 1))
+	running=$((running - 1))
 done
 [ $failed -eq 0 ] || fail "$failed crash points"

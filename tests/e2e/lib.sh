@@ -18,17 +18,30 @@ skip() {
 	exit 77
 }
 
-# The real nats client: NATS_CLI, or the one beside the checkout, or the path's.
-nats_cli() {
+# The real nats client: NATS_CLI, or the one beside the checkout, or the path's; "" when none is there.
+nats_program() {
 	local found=${NATS_CLI:-}
 	[ -n "$found" ] || found=$FL_SOURCE_DIR/../shared/tools/nats
 	[ -x "$found" ] || found=$(command -v nats || true)
-	[ -n "$found" ] || return 1
-	"$found" --server "$FAIRLEAD_NATS_SERVERS" "$@"
+	echo "$found"
+}
+
+nats_cli() {
+	"$(nats_program)" --server "$FAIRLEAD_NATS_SERVERS" "$@"
 }
 
 have_nats_cli() {
-	[ -x "${NATS_CLI:-}" ] || [ -x "$FL_SOURCE_DIR/../shared/tools/nats" ] || command -v nats >/dev/null
+	[ -n "$(nats_program)" ]
+}
+
+# Listens until $listener is killed.  Started as one process: a client whose shell alone is killed goes on
+# for ever, and hears the next server on its port.
+nats_listen() { # FILE SUBJECT [OPTIONS]
+	local file=$1
+	shift
+	"$(nats_program)" --server "$FAIRLEAD_NATS_SERVERS" sub "$@" >"$file" 2>&1 &
+	listener=$!
+	wait_for 10 "the listener is subscribed" grep -q Subscribing "$file"
 }
 
 # Outside: starts a cell, runs this story in it, cleans up, exits.  Inside: returns.
@@ -49,9 +62,10 @@ story_in_cell() {
 	exit $code
 }
 
-# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds.
+# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds.  A busy machine gets three times as long, but
+# not where the seconds are what is promised: PATIENCE=1 wait_for ...
 wait_for() {
-	local deadline=$((SECONDS + $1)) what=$2
+	local deadline=$((SECONDS + $1 * ${PATIENCE:-3})) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $deadline ] || fail "not within the deadline: $what"
@@ -78,6 +92,17 @@ pid_of() {
 # A number from a JSON answer: json_number KEY < answer
 json_number() {
 	grep -o "\"$1\": *[0-9]*" | head -n 1 | grep -o '[0-9]*$'
+}
+
+# golden_equal FILE ACTUAL WHAT: ACTUAL must read as FILE of tests/e2e/golden says.  FL_GOLDEN=write makes
+# FILE read as ACTUAL instead: for whoever changed on purpose what people see, and looks at the diff.
+golden_equal() {
+	local want=$FL_SOURCE_DIR/tests/e2e/golden/$1
+	if [ "${FL_GOLDEN:-}" = write ]; then
+		cat "$2" >"$want"
+		return
+	fi
+	diff -u "$want" "$2" || fail "$3: not as tests/e2e/golden/$1 says (FL_GOLDEN=write writes it anew)"
 }
 
 session_is() { # NAME JSON-KEY VALUE

@@ -8,7 +8,7 @@ refused() { # EXPECTED-PART COMMAND...
 	said=$(timeout 30 "$@" 2>&1)
 	code=$?
 	[ $code -ne 0 ] && [ $code -ne 124 ] || fail "not refused: $*: $said"
-	assert_contains "$said" "$part" "$*"
+	assert_contains "$said" "$part" "what is wrong is named (O6): $*"
 }
 
 hub=$FL_BIN_DIR/fairlead-hub
@@ -27,3 +27,22 @@ wait_for 15 "a hub without a bus says that it waits" grep -q bus.waiting "$STORY
 kill $waiting
 wait $waiting
 assert_equal 0 $? "and ends cleanly when told to"
+
+# A service that waits is alive and not ready, and says for what (O3).
+"$hub" --nats-servers=nats://127.0.0.1:1 --database-url="$FAIRLEAD_DATABASE_URL" --http-listen=127.0.0.1:0 \
+	>"$STORY_DATA/waiting" 2>&1 &
+waiting=$!
+trap 'kill $waiting 2>/dev/null' EXIT
+wait_for 15 "it says where it listens" grep -q '"http_port":[1-9]' "$STORY_DATA/waiting"
+port=$(json_number http_port <"$STORY_DATA/waiting")
+get() { # PATH: the whole answer
+	exec 3<>"/dev/tcp/127.0.0.1/$port"
+	printf 'GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' "$1" >&3
+	cat <&3
+	exec 3>&-
+}
+assert_contains "$(get /healthz)" "200 OK" "healthz touches nothing (O3)"
+ready=$(get /readyz)
+assert_contains "$ready" "503" "readyz refuses while the bus is away (O3)"
+assert_contains "$ready" '"name":"nats"' "and names it (O3)"
+case $ready in *'"name":"postgres"'*) fail "readyz names Postgres, which is there: $ready" ;; esac

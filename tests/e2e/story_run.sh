@@ -2,13 +2,34 @@
 . "$(dirname "$0")/lib.sh"
 story_in_cell --agents 2
 
-heard=$STORY_DATA/heard
-if have_nats_cli; then
-	nats_cli sub 'fl.>' --headers-only >"$heard" 2>&1 &
-	listener=$!
+hosts_event() { # HOST: what was heard before the run is no part of it
+	nats_cli stream subjects FL_EVENTS | grep -q "fl.evt.host.$1"
+}
+
+# One run on a quiet cell, heard on the bus.  It goes on until it was heard to run: a host that has two
+# things to say at once says the newer.
+heard_as_the_golden_list_says() {
+	local heard=$STORY_DATA/heard gate=$STORY_DATA/gate runner
+
 	trap 'kill $listener 2>/dev/null' EXIT
-	wait_for 10 "the listener is subscribed" grep -q Subscribing "$heard"
-fi
+	for host in dev-1 dev-2; do
+		wait_for 20 "the event of $host is published" hosts_event "$host"
+	done
+	nats_listen "$heard" 'fl.>' --headers-only
+	"$fairlead" run --name told -- sh -c "echo hi; until [ -e $gate ]; do sleep 0.05; done; exit 7" \
+		>"$STORY_DATA/told" &
+	runner=$!
+	wait_for 20 "its running is heard" grep -q 'Fl-Summary: report told/0 running' "$heard"
+	: >"$gate"
+	wait $runner
+	assert_equal 7 $? "exit code of the run that was heard"
+	assert_equal hi "$(cat "$STORY_DATA/told")" "output of the run that was heard"
+	wait_for 20 "its host forgets it" grep -q 'Fl-Summary: report told/0 .*gone' "$heard"
+	wait_for 20 "the end of its session is an event" grep -q 'Fl-Summary: session.closed told' "$heard"
+	bash "$FL_SOURCE_DIR/tests/e2e/heard.sh" "$heard" >"$STORY_DATA/summaries"
+	golden_equal summaries.txt "$STORY_DATA/summaries" "what the bus says of a run"
+}
+! have_nats_cli || heard_as_the_golden_list_says
 
 output=$("$fairlead" run --name once -- sh -c 'echo hi; exit 7')
 assert_equal 7 $? "exit code of run"
@@ -31,13 +52,42 @@ assert_equal 2 $? "a broken selector is a usage error"
 wait_for 10 "counters settle" verify_clean
 
 have_nats_cli || skip "the nats client is not there; the bus was not looked at"
-for summary in 'run once/0' 'once/0'; do
-	wait_for 10 "a message that says '$summary'" grep -q "Fl-Summary: .*$summary" "$heard"
+"$fairlead" session create --name seen --replicas 2 -- sleep 1000 >/dev/null || fail "create seen"
+wait_for 20 "2 executors run" session_is seen running 2
+
+row() { # TABLE WORD COLUMN: column of the row of a table of the nats client, counted from 1
+	printf '%s\n' "$1" | awk -F '│' -v word="$2" -v column="$3" '
+		{ name = $2; gsub(/ /, "", name) }
+		name == word { value = $(column + 1); gsub(/^ +| +$/, "", value); print value }'
+}
+
+services=$(nats_cli micro ls) || fail "nats micro ls: $services"
+assert_contains "$services" "fairlead-scheduler" "nats micro ls shows the scheduler (O1)"
+assert_contains "$services" "fairlead API" "nats micro ls shows the API (O1)"
+info=$(nats_cli micro info fairlead) || fail "nats micro info: $info"
+for endpoint in session.create session.list executor.get host.cordon cell.status; do
+	assert_contains "$info" "fl.api.v1.$endpoint" "nats micro info lists endpoints (O1)"
 done
-services=$(nats_cli micro ls)
-assert_contains "$services" fairlead "nats micro ls shows the service (O1)"
-assert_contains "$(nats_cli micro info fairlead)" fl.api.v1.session.list "nats micro info lists endpoints (O1)"
-assert_contains "$(nats_cli micro stats fairlead)" session-create "nats micro stats counts (O1)"
-assert_contains "$(nats_cli req fl.api.v1.session.list '{}' --raw)" '"sessions"' "the API answers JSON"
-assert_contains "$(nats_cli stream report)" FL_REPORTS "nats stream report (O2)"
-assert_contains "$(nats_cli consumer report FL_REPORTS)" fl-hub-reports "nats consumer report (O2)"
+requests() { # ENDPOINT: how often it was asked, as nats micro stats counts it
+	nats_cli micro stats fairlead | awk -F '│' -v name="$1" '
+		{ n = $3; gsub(/ /, "", n) } n == name { gsub(/ /, "", $4); print $4 }'
+}
+before=$(requests session-list)
+answer=$(nats_cli req fl.api.v1.session.list '{}' --raw) || fail "nats req: $answer"
+assert_contains "$answer" '"name":"seen"' "a person asks the API in JSON"
+assert_contains "$answer" '"running":2' "and is answered with the counters"
+assert_equal $((before + 1)) "$(requests session-list)" "nats micro stats counts a request (O1)"
+assert_contains "$(nats_cli micro ping fairlead 2>&1)" rtt "nats micro ping is answered (O1)"
+
+backlog_is() { # COLUMN VALUE
+	[ "$(row "$(nats_cli consumer report FL_REPORTS)" fl-hub-reports "$1")" = "$2" ]
+}
+streams=$(nats_cli stream report 2>/dev/null) || fail "nats stream report: $streams"
+for stream in FL_COMMANDS FL_REPORTS FL_EVENTS FL_DEAD; do
+	assert_contains "$streams" "$stream" "nats stream report names every stream (O2)"
+done
+assert_equal 1 "$(row "$streams" FL_REPORTS 4)" "one consumer reads the reports (O2)"
+assert_equal 0 "$(row "$streams" FL_COMMANDS 4)" "no host has a consumer (O2)"
+assert_equal 0 "$(row "$streams" FL_DEAD 5)" "nothing was put aside (O2)"
+wait_for 10 "nats consumer report shows no unacknowledged message (O2)" backlog_is 5 0
+wait_for 10 "and no unprocessed one (O2)" backlog_is 7 0

@@ -3,23 +3,31 @@
 story_in_cell --agents 3 --hubs 2 --schedulers 2
 
 file=$STORY_DATA/web.yaml
-cat >"$file" <<'YAML'
+mark=100000$$ # seconds to sleep that no other story on this machine has
+cat >"$file" <<YAML
 session: web
 replicas: 6
 restart: { policy: never }
 executor:
   driver: process
-  command: [sleep, "1000"]
+  command: [sleep, "$mark"]
   resources: { cpu: 10m, memory: 16Mi }
 YAML
 assert_contains "$("$fairlead" apply -f "$file")" "6 executors" "apply says what it did"
 wait_for 20 "6 executors run" session_is web running 6
 assert_contains "$("$fairlead" apply -f "$file")" "as declared already" "the same spec again is no change (E7)"
 
-sed 's/1000/1001/' "$file" >"$file.2"
-said=$("$fairlead" apply -f "$file.2" 2>&1)
+said=$("$fairlead" session create web --replicas 6 --cpu 10m --memory 16Mi -- sleep "$mark.5" 2>&1)
 assert_equal 4 $? "another spec under the same name is a conflict (E7)"
 assert_contains "$said" executor.command "the conflict names the field (E7)"
+
+sed 's/session: web/session: two/; s/replicas: 6/replicas: 0/' "$file" >"$file.4"
+printf 'disconnect: { lost_after: 30s, stop_on_host_after: 20s }\n' >>"$file.4"
+said=$("$fairlead" apply -f "$file.4" 2>&1 >/dev/null)
+assert_contains "$said" "may run at the same time" "an overlap that was chosen is warned about on stderr"
+assert_contains "$("$fairlead" session show two)" "lost after 30s, then replaced, stopped on the host after 20s" \
+	"session show says it"
+"$fairlead" session close two --now >/dev/null
 
 first=$("$fairlead" session create --key k1 --name keyed -- sleep 500 -o json | json_number created_us)
 again=$("$fairlead" session create --key k1 --name other -- sleep 501 -o json | json_number created_us)
@@ -45,5 +53,5 @@ wait_for 20 "why says that no host is large enough" \
 "$fairlead" session wait web --for closed --timeout 60s >/dev/null || fail "web closes (E9)"
 "$fairlead" session close keyed --now >/dev/null || fail "close now (E9)"
 "$fairlead" session wait keyed --for closed --timeout 30s >/dev/null || fail "keyed closes at once (E9)"
-assert_equal "" "$(pgrep -f 'sleep 100[01]')" "no process is left"
+assert_equal "" "$(pgrep -fx "sleep $mark(.5)?")" "no process is left"
 wait_for 20 "the books balance (E12)" verify_clean

@@ -36,8 +36,9 @@ struct cp_order {
 	char *argv[4];
 	size_t argc;
 	const char *driver, *script;
-	uint32_t grace_ms;
-	bool fresh; /* the newest of its id */
+	uint32_t grace_ms, stop_on_host_after_ms;
+	const char *restart; /* policy, NULL: none */
+	bool fresh;          /* the newest of its id */
 };
 
 struct cp {
@@ -54,6 +55,7 @@ struct cp {
 	size_t order_count;
 	/* what was seen */
 	unsigned hellos, syncs, heartbeats_seen, reports_seen;
+	int64_t heartbeat_us, heartbeat_gap_us; /* the newest; the longest pause between two */
 	uint64_t start_no;
 	struct id journal_id;
 	Fairlead__V1__Hello *hello; /* newest; dies with the next pump */
@@ -61,6 +63,7 @@ struct cp {
 		struct id id;
 		Fairlead__V1__ExecutorState state;
 		uint64_t accepted, gone;
+		uint32_t incarnation;
 		int exit_code;
 		bool started;
 		char reason[64];
@@ -222,6 +225,14 @@ cp_item(struct cp *cp, struct cp_order *o)
 	spec->stop_grace_ms = 2000;
 	if (o->script)
 		spec->fake_script = (char *)(uintptr_t)o->script;
+	spec->stop_on_host_after_ms = o->stop_on_host_after_ms;
+	if (o->restart) {
+		spec->restart = arena_alloc(cp->arena, sizeof(*spec->restart));
+		fairlead__v1__restart_policy__init(spec->restart);
+		spec->restart->policy = (char *)(uintptr_t)o->restart;
+		spec->restart->backoff_ms = 100;
+		spec->restart->backoff_max_ms = 400;
+	}
 	if (o->desired == FAIRLEAD__V1__DESIRED__RUN)
 		item->spec = spec;
 	return item;
@@ -258,6 +269,11 @@ cp_on_heartbeat(struct cp *cp, const struct bus_msg *m)
 	    (Fairlead__V1__Heartbeat *)cp_decode(cp, m, &fairlead__v1__heartbeat__descriptor);
 	Fairlead__V1__HeartbeatAnswer a = FAIRLEAD__V1__HEARTBEAT_ANSWER__INIT;
 
+	int64_t now_us = clock_mono_us(clock_system());
+
+	if (cp->heartbeat_us > 0 && now_us - cp->heartbeat_us > cp->heartbeat_gap_us)
+		cp->heartbeat_gap_us = now_us - cp->heartbeat_us;
+	cp->heartbeat_us = now_us;
 	cp->heartbeats_seen++;
 	if (cp->mute)
 		return;
@@ -298,8 +314,10 @@ cp_on_report(struct cp *cp, const struct bus_msg *m)
 
 		memcpy(id.bytes, n->executor_id.data, ID_BYTES);
 		at = cp_row(cp, &id);
-		if (cp->rows[at].state < 90 && (int)n->state > (int)cp->rows[at].state) {
+		if (cp->rows[at].state < 90 && (n->incarnation > cp->rows[at].incarnation ||
+						   (int)n->state > (int)cp->rows[at].state)) {
 			cp->rows[at].state = n->state;
+			cp->rows[at].incarnation = n->incarnation;
 			cp->rows[at].exit_code = n->exit_code;
 			cp->rows[at].started = n->started;
 			snprintf(cp->rows[at].reason, sizeof(cp->rows[at].reason), "%s", n->reason);
@@ -471,7 +489,8 @@ cp_agent_start(struct cp_agent *a, const struct cp *cp, const char *const *more)
 	if (a->pid == 0) {
 		int fd = open(a->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
-		dup2(fd, STDERR_FILENO);
+		if (fd >= 0)
+			dup2(fd, STDERR_FILENO);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
@@ -512,7 +531,7 @@ cp_agent_done(struct cp_agent *a)
 	if (a->pid > 0)
 		(void)cp_agent_signal(a, SIGKILL);
 	snprintf(command, sizeof(command), "rm -rf %s", a->state_dir);
-	(void)!system(command);
+	(void)!system(command); /* NOLINT(cert-env33-c): also included where that is checked */
 }
 
 #endif

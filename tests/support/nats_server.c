@@ -242,3 +242,9 @@ nats_server_port(const struct nats_server *s)
 {
 	return s->port;
 }
+
+pid_t
+nats_server_pid(const struct nats_server *s)
+{
+	return s->pid;
+}

@@ -5,6 +5,8 @@
 #ifndef NATS_SERVER_H
 #define NATS_SERVER_H
 
+#include <sys/types.h>
+
 #include "compiler.h"
 
 struct nats_server;
@@ -18,6 +20,8 @@ DEFINE_CLEANUP(struct nats_server *, nats_server_free);
 
 const char *nats_server_url(const struct nats_server *s);
 int nats_server_port(const struct nats_server *s);
+/* 0: not running. */
+pid_t nats_server_pid(const struct nats_server *s);
 
 /* After stop or kill: the same port and store; waits until it answers.  0 or -1. */
 MUST_USE int nats_server_start(struct nats_server *s);

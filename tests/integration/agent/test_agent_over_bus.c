@@ -164,8 +164,10 @@ one_hundred_executors_at_once_all_run_C12(void **state)
 	struct fixture *f = *state;
 	struct cp_order *orders[64];
 	struct id ids[100];
+	int64_t from_us;
 
 	start(f);
+	from_us = clock_mono_us(clock_system());
 	for (size_t i = 0; i < 100; i++) {
 		ids[i] = id_new();
 		orders[i % 50] = cp_order(&f->cp, ids[i], RUN, "exit 0");
@@ -179,6 +181,10 @@ one_hundred_executors_at_once_all_run_C12(void **state)
 	}
 	for (size_t i = 0; i < 100; i++)
 		expect_state(f, ids[i], SUCCEEDED);
+	from_us = clock_mono_us(clock_system()) - from_us;
+	print_message(
+	    "100 executors ran and were reported in %lld ms\n", (long long)(from_us / MS_US));
+	assert_true(from_us < 5 * SECOND_US);
 }
 
 static void
@@ -229,6 +235,164 @@ an_exit_while_the_agent_is_down_is_reported_after_its_restart_E3(void **state)
 	assert_int_equal(f->cp.rows[cp_row(&f->cp, &id)].exit_code, 9);
 }
 
+struct lines {
+	const char *path;
+	int n;
+};
+
+static bool
+file_has_lines(struct cp *cp, void *arg)
+{
+	const struct lines *wanted = arg;
+	FILE *file = fopen(wanted->path, "r");
+	int c, n = 0;
+
+	(void)cp;
+	while (file && (c = fgetc(file)) != EOF)
+		n += c == '\n';
+	if (file)
+		fclose(file);
+	return n >= wanted->n;
+}
+
+/* Each incarnation appends a line and fails; the third one stays. */
+static void
+an_executor_starts_again_in_place_with_the_bus_down_and_past_a_killed_agent_E10(void **state)
+{
+	struct fixture *f = *state;
+	char shell[512], path[96], go[96];
+	struct id id = id_new();
+	struct lines wanted = {path, 1};
+	struct cp_order *order;
+
+	start(f);
+	snprintf(path, sizeof(path), "%s/ledger", f->agent.state_dir);
+	snprintf(go, sizeof(go), "%s/go", f->agent.state_dir);
+	snprintf(shell, sizeof(shell),
+	    "echo $$ >> %s; while [ ! -e %s ]; do sleep 0.02; done;"
+	    " [ $(wc -l < %s) -ge 3 ] && exec sleep 1000; exit 3",
+	    path, go, path);
+	order = cp_order(&f->cp, id, RUN, shell);
+	order->restart = "on-failure";
+	cp_send_one(&f->cp, order);
+	expect_state(f, id, RUNNING);
+	assert_true(cp_wait(&f->cp, file_has_lines, &wanted, PATIENCE_MS));
+	cp_disconnect(&f->cp);
+	nats_server_stop(f->cp.server);
+	fclose(fopen(go, "w"));
+	wanted.n = 2;
+	assert_true(cp_wait(&f->cp, file_has_lines, &wanted, PATIENCE_MS));
+	(void)cp_agent_signal(&f->agent, SIGKILL);
+	cp_agent_start(&f->agent, &f->cp, NULL);
+	wanted.n = 3;
+	assert_true(cp_wait(&f->cp, file_has_lines, &wanted, PATIENCE_MS));
+	assert_int_equal(nats_server_start(f->cp.server), 0);
+	cp_connect(&f->cp);
+	f->cp.rows[cp_row(&f->cp, &id)].state = 0;
+	expect_state(f, id, RUNNING);
+	assert_int_equal(f->cp.rows[cp_row(&f->cp, &id)].incarnation, 3);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, STOP, ""));
+	expect_state(f, id, STOPPED);
+	wanted.n = 4;
+	assert_false(file_has_lines(&f->cp, &wanted));
+}
+
+static bool
+process_is_gone(struct cp *cp, void *arg)
+{
+	(void)cp;
+	return kill(*(pid_t *)arg, 0) < 0;
+}
+
+static void
+without_a_bus_the_host_stops_who_asked_for_it_and_nobody_else_L13_K24(void **state)
+{
+	struct fixture *f = *state;
+	char shell[160], paths[2][96];
+	struct id ids[2] = {id_new(), id_new()};
+	struct cp_order *order;
+	pid_t pids[2];
+
+	start(f);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/pid%zu", f->agent.state_dir, i);
+		snprintf(shell, sizeof(shell), "echo $$ > %s; exec sleep 1000", paths[i]);
+		order = cp_order(&f->cp, ids[i], RUN, shell);
+		order->stop_on_host_after_ms = i == 0 ? 2000 : 0;
+		cp_send_one(&f->cp, order);
+		assert_true(cp_wait(&f->cp, file_has_line, paths[i], PATIENCE_MS));
+		expect_state(f, ids[i], RUNNING);
+		pids[i] = (pid_t)read_number(paths[i]);
+	}
+	expect_settled(f); /* contact keeps both */
+	assert_int_equal(kill(pids[0], 0), 0);
+	cp_disconnect(&f->cp);
+	nats_server_stop(f->cp.server);
+	assert_true(cp_wait(&f->cp, process_is_gone, &pids[0], PATIENCE_MS));
+	assert_int_equal(kill(pids[1], 0), 0);
+	assert_int_equal(nats_server_start(f->cp.server), 0);
+	cp_connect(&f->cp);
+	expect_state(f, ids[0], STOPPED);
+	assert_string_equal(f->cp.rows[cp_row(&f->cp, &ids[0])].reason, "stop_on_host_after");
+	assert_int_equal(kill(pids[1], 0), 0);
+	cp_send_one(&f->cp, cp_order(&f->cp, ids[1], STOP, ""));
+	expect_state(f, ids[1], STOPPED);
+}
+
+static pid_t
+parent_of(long pid)
+{
+	char path[64];
+	FILE *file;
+	int parent = -1;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%*d (%*[^)]) %*c %d", &parent) != 1)
+		parent = -1;
+	fclose(file);
+	return parent;
+}
+
+/* A shim that stands still answers nothing; who waited for it would wait for a minute of grace. */
+static void
+a_slow_start_and_a_stuck_driver_delay_no_heartbeat_L10(void **state)
+{
+	struct fixture *f = *state;
+	struct id slow = id_new(), stuck = id_new();
+	char shell[200], path[96];
+	struct cp_order *order;
+	unsigned heartbeats;
+	pid_t shim;
+
+	start(f);
+	order = cp_order(&f->cp, slow, RUN, "");
+	order->driver = "fake";
+	order->script = "start=5m";
+	cp_send_one(&f->cp, order);
+	snprintf(path, sizeof(path), "%s/ledger", f->agent.state_dir);
+	snprintf(shell, sizeof(shell), "echo $$ > %s; exec sleep 1000", path);
+	cp_send_one(&f->cp, cp_order(&f->cp, stuck, RUN, shell));
+	expect_state(f, stuck, RUNNING);
+	assert_true(cp_wait(&f->cp, file_has_line, path, PATIENCE_MS));
+	shim = parent_of(read_number(path));
+	assert_true(shim > 1);
+	assert_int_equal(kill(shim, SIGSTOP), 0);
+	order = cp_order(&f->cp, stuck, STOP, "");
+	order->grace_ms = 60000;
+	cp_send_one(&f->cp, order);
+	f->cp.heartbeat_gap_us = 0;
+	heartbeats = f->cp.heartbeats_seen + 8;
+	assert_true(cp_wait(&f->cp, cp_heard_heartbeats, &heartbeats, PATIENCE_MS));
+	assert_true(f->cp.heartbeat_gap_us < 5 * SECOND_US); /* one each half second */
+	assert_true((int)f->cp.rows[cp_row(&f->cp, &slow)].state < RUNNING);
+	assert_true((int)f->cp.rows[cp_row(&f->cp, &stuck)].state < SUCCEEDED);
+	assert_int_equal(kill(shim, SIGCONT), 0);
+	expect_state(f, stuck, STOPPED);
+}
+
 static void
 a_command_that_never_came_is_fetched_by_sync_C2(void **state)
 {
@@ -242,6 +406,71 @@ a_command_that_never_came_is_fetched_by_sync_C2(void **state)
 	order->script = "run=1ms";
 	expect_state(f, id, SUCCEEDED);
 	assert_true(f->cp.syncs >= 2);
+}
+
+/* The order as the stream would republish it, had it stored it as `sequence`. */
+static void
+republish(struct fixture *f, struct cp_order *order, const char *sequence, const char *last)
+{
+	Fairlead__V1__Command m = FAIRLEAD__V1__COMMAND__INIT;
+	const struct bus_header headers[] = {
+	    {"Content-Type", "application/protobuf; type=fairlead.v1.Command"},
+	    {"Fl-Kind", "command"}, {"Nats-Sequence", sequence}, {"Nats-Last-Sequence", last}};
+	struct bus_out out = {
+	    .subject = "fl.live." CP_HOST, .headers = headers, .header_count = COUNT_OF(headers)};
+	Fairlead__V1__CommandItem *items[1];
+	struct err err;
+	void *data;
+
+	arena_reset(f->cp.arena);
+	items[0] = cp_item(&f->cp, order);
+	m.host_id = (char *)(uintptr_t)CP_HOST;
+	m.journal_id = (ProtobufCBinaryData){ID_BYTES, f->cp.journal_id.bytes};
+	m.host_seq = order->host_seq;
+	m.items = items;
+	m.n_items = 1;
+	assert_int_equal(
+	    wire_encode(&m.base, WIRE_PROTOBUF, f->cp.arena, &data, &out.size, &err), 0);
+	out.data = data;
+	assert_int_equal(bus_publish(f->cp.bus, &out, &err), 0);
+}
+
+static struct cp_order *
+short_order(struct fixture *f, struct id id)
+{
+	struct cp_order *order = cp_order(&f->cp, id, RUN, "exit 0");
+
+	order->driver = "fake";
+	order->script = "run=1ms";
+	return order;
+}
+
+static bool
+asked_for_sync(struct cp *cp, void *arg)
+{
+	return cp->syncs > *(unsigned *)arg;
+}
+
+/* The host_seq numbers have no gap: it is the stream's numbers that tell of one. */
+static void
+a_gap_in_nats_last_sequence_is_answered_by_a_sync_C11(void **state)
+{
+	struct fixture *f = *state;
+	struct id ids[3] = {id_new(), id_new(), id_new()};
+	unsigned syncs;
+
+	start(f);
+	republish(f, short_order(f, ids[0]), "5", "0");
+	expect_state(f, ids[0], SUCCEEDED);
+	expect_settled(f);
+	syncs = f->cp.syncs;
+	republish(f, short_order(f, ids[1]), "8", "5");
+	expect_state(f, ids[1], SUCCEEDED);
+	expect_settled(f);
+	assert_int_equal(f->cp.syncs, syncs);
+	republish(f, short_order(f, ids[2]), "12", "9");
+	expect_state(f, ids[2], SUCCEEDED);
+	assert_true(cp_wait(&f->cp, asked_for_sync, &syncs, PATIENCE_MS));
 }
 
 static void
@@ -470,7 +699,11 @@ main(void)
 	    TEST(one_hundred_executors_at_once_all_run_C12),
 	    TEST(kill_9_of_the_agent_leaves_executors_running_and_adopts_them_E4),
 	    TEST(an_exit_while_the_agent_is_down_is_reported_after_its_restart_E3),
+	    TEST(an_executor_starts_again_in_place_with_the_bus_down_and_past_a_killed_agent_E10),
+	    TEST(without_a_bus_the_host_stops_who_asked_for_it_and_nobody_else_L13_K24),
+	    TEST(a_slow_start_and_a_stuck_driver_delay_no_heartbeat_L10),
 	    TEST(a_command_that_never_came_is_fetched_by_sync_C2),
+	    TEST(a_gap_in_nats_last_sequence_is_answered_by_a_sync_C11),
 	    TEST(the_agent_starts_before_the_bus_and_waits_A9),
 	    TEST(a_restarted_bus_loses_nothing),
 	    TEST(garbage_on_every_subject_hurts_nobody_C7),

@@ -17,7 +17,7 @@ struct world {
 static int
 list_points(char points[POINTS_MAX][64])
 {
-	FILE *out = popen(FL_BIN_DIR "/fairlead-agent --list-crash-points", "r");
+	FILE *out = popen("\"" FL_BIN_DIR "/fairlead-agent\" --list-crash-points", "r");
 	char line[256];
 	int n = 0;
 

@@ -89,11 +89,12 @@ a_wrong_kind_of_connection_is_refused_naming_it_O6(void **state)
 {
 	(void)state;
 	assert_int_equal(
-	    WEXITSTATUS(system(FL_BIN_DIR "/fairlead-fleet --connections=few 2>/dev/null")), 2);
+	    WEXITSTATUS(system("\"" FL_BIN_DIR "/fairlead-fleet\" --connections=few 2>/dev/null")),
+	    2);
 	assert_int_equal(
-	    WEXITSTATUS(system(FL_BIN_DIR "/fairlead-fleet --hosts=0 2>/dev/null")), 2);
+	    WEXITSTATUS(system("\"" FL_BIN_DIR "/fairlead-fleet\" --hosts=0 2>/dev/null")), 2);
 	assert_int_equal(
-	    WEXITSTATUS(system(FL_BIN_DIR "/fairlead-fleet --nonsense 2>/dev/null")), 2);
+	    WEXITSTATUS(system("\"" FL_BIN_DIR "/fairlead-fleet\" --nonsense 2>/dev/null")), 2);
 }
 
 int

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus.h"
 #include "clock.h"
@@ -317,6 +318,36 @@ end_yourself(void *arg, const struct bus_msg *m)
 }
 
 static void
+slow(void *arg, const struct bus_msg *m)
+{
+	atomic_uint *handled = arg;
+
+	(void)m;
+	usleep(2000);
+	atomic_fetch_add(handled, 1);
+}
+
+static void
+a_drained_subscription_handles_what_was_sent_before_R7(void **state)
+{
+	struct rig *rig = *state;
+	const struct bus_out out = {.subject = "drain.a", .data = "x", .size = 1};
+	atomic_uint handled = 0;
+	struct bus_sub *sub;
+	struct err err;
+
+	assert_ok(bus_subscribe(rig->bus, "drain.*", "q", 0, slow, &handled, &sub, &err));
+	assert_ok(bus_flush(rig->bus, 5000, &err));
+	for (unsigned i = 0; i < 50; i++)
+		assert_ok(bus_publish(rig->bus, &out, &err));
+	assert_ok(bus_sub_drain_take(sub, 10000, &err));
+	assert_int_equal(atomic_load(&handled), 50);
+	assert_ok(bus_publish(rig->bus, &out, &err));
+	assert_ok(bus_flush(rig->bus, 5000, &err));
+	assert_int_equal(atomic_load(&handled), 50);
+}
+
+static void
 a_handler_may_end_its_own_subscription(void **state)
 {
 	struct rig *rig = *state;
@@ -491,6 +522,76 @@ a_repeated_message_id_is_stored_once_K10(void **state)
 	assert_int_equal(info.messages, 2);
 	assert_int_equal(info.last_seq, other.stream_seq);
 	drop(rig, "DEDUPE");
+}
+
+/* Publishes as the message that follows `after`. */
+static int
+store_after(struct rig *rig, const char *msg_id, const char *after, struct bus_ack *ret_ack,
+    struct err *err)
+{
+	const struct bus_header expected = {BUS_HEADER_EXPECTED_LAST_SEQ, after};
+	const struct bus_out out = {.subject = "row.a",
+	    .data = msg_id,
+	    .size = strlen(msg_id),
+	    .headers = &expected,
+	    .header_count = 1,
+	    .msg_id = msg_id};
+
+	return bus_js_publish(rig->bus, &out, WAIT_MS, ret_ack, err);
+}
+
+static void
+a_message_out_of_its_row_is_a_conflict_G7(void **state)
+{
+	struct rig *rig = *state;
+	const struct bus_stream s = {
+	    .name = "ROW", .subjects = {"row.*"}, .duplicate_window_s = 600};
+	struct bus_stream_state info;
+	struct bus_ack ack;
+	struct err err;
+
+	ensure(rig, &s);
+	assert_ok(store_after(rig, "one", "0", &ack, &err));
+	assert_ok(store_after(rig, "two", "1", &ack, &err));
+	assert_int_equal(ack.stream_seq, 2);
+	/* What another appended already, and what would leave a hole. */
+	assert_int_equal(store_after(rig, "late", "1", &ack, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	assert_int_equal(store_after(rig, "early", "3", &ack, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	/* A repetition is known by its id, wherever it says it belongs. */
+	assert_ok(store_after(rig, "two", "1", &ack, &err));
+	assert_true(ack.duplicate);
+	assert_int_equal(ack.stream_seq, 2);
+	assert_ok(bus_stream_state(rig->bus, "ROW", &info, &err));
+	assert_int_equal(info.messages, 2);
+	drop(rig, "ROW");
+}
+
+static void
+a_stored_message_is_read_by_its_sequence(void **state)
+{
+	struct rig *rig = *state;
+	const struct bus_stream s = {.name = "READ", .subjects = {"read.*"}};
+	CLEANUP(bus_msg_free) struct bus_msg *m = NULL;
+	struct bus_msg *none = NULL;
+	struct err err;
+
+	ensure(rig, &s);
+	store(rig, "read.a", "first", "id-1");
+	store(rig, "read.b", "second", "id-2");
+	assert_ok(bus_stream_message(rig->bus, "READ", 2, &m, &err));
+	assert_string_equal(bus_msg_subject(m), "read.b");
+	assert_int_equal(bus_msg_size(m), strlen("second"));
+	assert_memory_equal(bus_msg_data(m), "second", strlen("second"));
+	assert_string_equal(bus_msg_header(m, "Nats-Msg-Id"), "id-2");
+	assert_in_range(bus_msg_stored_us(m), clock_real_us(clock_system()) - 60 * SECOND_US,
+	    clock_real_us(clock_system()) + SECOND_US);
+	assert_int_equal(bus_stream_message(rig->bus, "READ", 3, &none, &err), -1);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	drop(rig, "READ");
+	assert_int_equal(bus_stream_message(rig->bus, "READ", 1, &none, &err), -1);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
 struct acks {
@@ -773,6 +874,67 @@ two_readers_of_one_consumer_share_its_messages(void **state)
 	drop(rig, "SHARE");
 }
 
+struct backlog {
+	struct rig *rig;
+	uint64_t waiting, unacked;
+	struct bus_consumer_state seen;
+};
+
+static bool
+backlog_is_as_expected(void *arg)
+{
+	struct backlog *b = arg;
+	struct err err;
+
+	assert_ok(bus_consumer_state(b->rig->bus, "LAG", "d", &b->seen, &err));
+	return b->seen.waiting == b->waiting && b->seen.unacked == b->unacked;
+}
+
+static int64_t
+backlog_oldest_us(struct rig *rig, uint64_t waiting, uint64_t unacked)
+{
+	struct backlog b = {.rig = rig, .waiting = waiting, .unacked = unacked};
+
+	if (!test_wait_until(backlog_is_as_expected, &b, WAIT_MS))
+		fail_msg("%ju waiting and %ju unacknowledged", (uintmax_t)b.seen.waiting,
+		    (uintmax_t)b.seen.unacked);
+	return b.seen.oldest_us;
+}
+
+static void
+a_consumer_says_what_it_has_not_acknowledged_and_since_when_O4(void **state)
+{
+	struct rig *rig = *state;
+	const struct bus_stream s = {.name = "LAG", .subjects = {"t.lag.*"}};
+	const struct bus_consumer c = {.stream = "LAG", .durable = "d"};
+	struct bus_consumer_state none;
+	struct bus_msg *msgs[2];
+	int64_t before_us = clock_real_us(clock_system()), first_us, second_us;
+	struct err err;
+
+	ensure(rig, &s);
+	assert_int_equal(bus_consumer_state(rig->bus, "LAG", "d", &none, &err), -1);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	struct bus_pull *p = bind_consumer(rig, &c);
+	assert_int_equal(backlog_oldest_us(rig, 0, 0), 0);
+	store(rig, "t.lag.a", "x", NULL);
+	first_us = backlog_oldest_us(rig, 1, 0);
+	assert_true(first_us >= before_us && first_us <= clock_real_us(clock_system()));
+	store(rig, "t.lag.a", "y", NULL);
+	assert_int_equal(fetch(p, 2, WAIT_MS, msgs), 2);
+	/* Two readings of two clocks, in memory. */
+	assert_true(llabs(backlog_oldest_us(rig, 0, 2) - first_us) < 1000);
+	assert_ok(bus_msg_ack(msgs[0], &err));
+	second_us = backlog_oldest_us(rig, 0, 1);
+	assert_true(second_us > first_us - 1000);
+	assert_ok(bus_msg_ack(msgs[1], &err));
+	assert_int_equal(backlog_oldest_us(rig, 0, 0), 0);
+	bus_msg_free(msgs[0]);
+	bus_msg_free(msgs[1]);
+	bus_pull_free(p);
+	drop(rig, "LAG");
+}
+
 static bool
 stream_is_empty(void *arg)
 {
@@ -1043,11 +1205,14 @@ main(void)
 	    BOTH(a_request_without_responders_is_unavailable_at_once),
 	    BOTH(a_request_nobody_answers_times_out),
 	    BOTH(an_ended_subscription_gets_nothing_more),
+	    BOTH(a_drained_subscription_handles_what_was_sent_before_R7),
 	    BOTH(a_handler_may_end_its_own_subscription),
 	    BOTH(a_subscription_that_is_too_slow_drops_and_counts),
 	    BOTH(what_would_break_the_protocol_is_refused),
 	    BOTH(a_connected_bus_describes_its_connection),
 	    BOTH(a_repeated_message_id_is_stored_once_K10),
+	    BOTH(a_message_out_of_its_row_is_a_conflict_G7),
+	    BOTH(a_stored_message_is_read_by_its_sequence),
 	    BOTH(every_asynchronous_publish_is_answered_once_K10),
 	    BOTH(a_publish_that_no_stream_takes_is_unavailable_K12),
 	    BOTH(a_message_above_the_limit_of_its_stream_is_refused),
@@ -1058,6 +1223,7 @@ main(void)
 	    BOTH(a_fetch_returns_as_soon_as_there_is_something),
 	    BOTH(two_readers_of_one_consumer_share_its_messages),
 	    BOTH(a_work_queue_forgets_what_was_acknowledged),
+	    BOTH(a_consumer_says_what_it_has_not_acknowledged_and_since_when_O4),
 	    BOTH(ensure_is_idempotent_and_a_difference_names_its_field_K12),
 	    BOTH(subjects_of_another_stream_are_a_conflict),
 	    BOTH(what_does_not_exist_is_not_found),

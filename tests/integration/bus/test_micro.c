@@ -280,7 +280,7 @@ the_nats_cli_lists_and_measures_the_service_O1(void **state)
 	struct rig *rig = *state;
 
 	if (!cli_path()) {
-		print_message("skipped: no nats CLI (set NATS_CLI to its path)\n");
+		print_message("SKIP: no nats client here (NATS_CLI names it)\n");
 		skip();
 	}
 	bus_msg_free(ask(rig, "fl.api.v1.session.list", "{}"));

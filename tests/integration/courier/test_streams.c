@@ -51,7 +51,8 @@ ensure(struct rig *rig)
 static void
 streams_are_made_and_made_again_K12(void **state)
 {
-	static const char *const names[] = {STREAM_COMMANDS, STREAM_REPORTS, STREAM_DEAD};
+	static const char *const names[] = {
+	    STREAM_COMMANDS, STREAM_REPORTS, STREAM_EVENTS, STREAM_DEAD};
 	struct rig *rig = *state;
 	struct bus_stream_state stream;
 	struct err err;

@@ -159,6 +159,10 @@ scheduler_start(struct rig *r, int n, const char *const *more)
 	    nats, sizeof(nats), "FAIRLEAD_SCHEDULER_NATS_SERVERS=%s", nats_server_url(r->nats));
 	snprintf(database, sizeof(database), "FAIRLEAD_SCHEDULER_DATABASE_URL=%s", r->url);
 	snprintf(instance, sizeof(instance), "FAIRLEAD_SCHEDULER_INSTANCE=s%d", n);
+	/* The whole environment would bring options; what sanitizers are told must go along. */
+	for (char **e = environ; *e; e++)
+		if (strstr(*e, "SAN_OPTIONS=") && count + 1 < COUNT_OF(env))
+			env[count++] = *e;
 	for (size_t i = 0; more && more[i] && count + 1 < COUNT_OF(env); i++)
 		env[count++] = more[i];
 	snprintf(log, sizeof(log), "/tmp/scheduler-test-%d-%d.log", (int)getpid(), n);
@@ -199,11 +203,12 @@ scheduler_runs(struct rig *r, int n)
 
 /* ---- the world ---- */
 
-void
-host_make(struct rig *r, const char *host_id, struct resources capacity)
+struct store_hello
+hello_of(struct rig *r, const char *host_id, struct resources capacity)
 {
 	static const struct store_driver drivers[] = {{"process", "", true, true, true}};
-	const struct store_hello hello = {.host_id = host_id,
+
+	return (struct store_hello){.host_id = host_id,
 	    .pool = "default",
 	    .journal_id = r->journal_id,
 	    .instance_id = id_new(),
@@ -219,15 +224,28 @@ host_make(struct rig *r, const char *host_id, struct resources capacity)
 	    .capacity = capacity,
 	    .drivers = drivers,
 	    .driver_count = 1};
+}
+
+void
+host_hello(struct rig *r, const struct store_hello *hello)
+{
 	struct store_hello_answer answer;
 
-	if (store_host_hello(r->store, &hello, r->arena, &answer, &r->err) != 0)
+	if (store_host_hello(r->store, hello, r->arena, &answer, &r->err) != 0)
 		fail_msg("%s", r->err.text);
 	assert_int_equal(answer.verdict, STORE_HELLO_ACCEPTED);
 }
 
 void
-session_make(struct rig *r, const char *name, uint32_t replicas, uint32_t accept_timeout_ms)
+host_make(struct rig *r, const char *host_id, struct resources capacity)
+{
+	const struct store_hello hello = hello_of(r, host_id, capacity);
+
+	host_hello(r, &hello);
+}
+
+struct store_session_new
+session_of(struct rig *r, const char *name, uint32_t replicas, uint32_t accept_timeout_ms)
 {
 	Fairlead__V1__ExecutorSpec spec = FAIRLEAD__V1__EXECUTOR_SPEC__INIT;
 	struct id *ids = arena_calloc(r->arena, replicas + 1, sizeof(*ids));
@@ -241,12 +259,13 @@ session_make(struct rig *r, const char *name, uint32_t replicas, uint32_t accept
 	    .resources = {.cpu_millis = 100, .slots = 1},
 	    .stop_grace_ms = 1000,
 	    .lost_after_ms = 60000,
+	    .replace_lost = true,
+	    .max_unavailable = 1,
+	    .replace_after_ms = 60000,
 	    .accept_timeout_ms = accept_timeout_ms,
 	    .who = "rig",
 	    .executor_ids = ids};
-	struct store_session made;
 	void *body;
-	bool existed;
 
 	spec.driver = (char *)(uintptr_t)"process";
 	if (wire_encode(
@@ -255,9 +274,27 @@ session_make(struct rig *r, const char *name, uint32_t replicas, uint32_t accept
 	n.executor_body = body;
 	for (uint32_t i = 0; i < replicas; i++)
 		ids[i] = id_new();
-	if (store_session_create(r->store, &n, r->arena, &made, &existed, &r->err) != 0)
+	return n;
+}
+
+struct id
+session_declare(struct rig *r, const struct store_session_new *n)
+{
+	struct store_session made;
+	bool existed;
+
+	if (store_session_create(r->store, n, r->arena, &made, &existed, &r->err) != 0)
 		fail_msg("%s", r->err.text);
 	nudge(r);
+	return made.session_id;
+}
+
+void
+session_make(struct rig *r, const char *name, uint32_t replicas, uint32_t accept_timeout_ms)
+{
+	const struct store_session_new n = session_of(r, name, replicas, accept_timeout_ms);
+
+	session_declare(r, &n);
 }
 
 void
@@ -316,6 +353,11 @@ report_of(const struct rig *r, const struct heard *h)
 	    .detail = ""};
 
 	report.state = h->desired == DESIRED_RUN ? EXECUTOR_RUNNING : EXECUTOR_STOPPED;
+	if (h->desired == DESIRED_RUN && strncmp(h->host_id, "reject", 6) == 0) {
+		report.state = EXECUTOR_REJECTED;
+		report.started = false;
+		report.reason = "limit";
+	}
 	if (h->desired == DESIRED_ABSENT)
 		report.gone_generation = h->generation;
 	return report;

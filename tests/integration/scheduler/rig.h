@@ -62,13 +62,21 @@ int scheduler_wait(struct rig *r, int n);
 bool scheduler_runs(struct rig *r, int n);
 
 void host_make(struct rig *r, const char *host_id, struct resources capacity);
+/* A host as it says hello when nothing else is said: change what matters, then host_hello. */
+struct store_hello hello_of(struct rig *r, const char *host_id, struct resources capacity);
+void host_hello(struct rig *r, const struct store_hello *hello);
+/* The same for sessions. */
+struct store_session_new session_of(
+    struct rig *r, const char *name, uint32_t replicas, uint32_t accept_timeout_ms);
+struct id session_declare(struct rig *r, const struct store_session_new *n);
 void session_make(struct rig *r, const char *name, uint32_t replicas, uint32_t accept_timeout_ms);
 void nudge(struct rig *r);
 /* What people would call the answer: the first column of the first row. */
 long query(struct rig *r, const char *sql);
 /* Waits until the query answers `wanted`; fails the test with both numbers. */
 void eventually(struct rig *r, const char *sql, long wanted, int timeout_ms);
-/* Hosts do what they were told and did not do yet: RUN -> running, STOP -> stopped, ABSENT -> gone.
+/* Hosts do what they were told and did not do yet: RUN -> running (rejected on a host whose name
+ * begins with "reject"; hosts called "mute..." say nothing), STOP -> stopped, ABSENT -> gone.
  * Returns how many items were answered. */
 size_t hosts_answer(struct rig *r);
 /* Items heard of this kind. */

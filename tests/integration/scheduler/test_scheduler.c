@@ -307,6 +307,37 @@ who_waits_says_why_and_goes_on_when_room_comes_back_E16(void **state)
 }
 
 static void
+nothing_is_placed_on_suspect_lost_cordoned_or_draining_hosts_L5(void **state)
+{
+	static const char *const hosts[] = {"good", "suspect", "lost", "cordoned", "draining"};
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < COUNT_OF(hosts); i++)
+		host_make(r, hosts[i], (struct resources){.cpu_millis = 10000, .slots = 3});
+	/* SUSPECT since now and no judge: nobody is given up here. */
+	(void)query(
+	    r, "UPDATE host SET state = 2, suspect_since = now() WHERE host_id = 'suspect'");
+	(void)query(r, "UPDATE host SET state = 3, suspect_since = now() WHERE host_id = 'lost'");
+	assert_int_equal(store_host_cordon(r->store, "cordoned", true, "", "t", &r->err), 0);
+	assert_int_equal(store_host_drain(r->store, "draining", true, 0, "", "t", &r->err), 0);
+	scheduler_start(r, 0, NULL);
+	session_make(r, "web", 5, 60000);
+	eventually(r,
+	    "SELECT count(*) FROM placement_queue WHERE why ="
+	    " '{\"not ready\": 2, \"cordoned\": 1, \"draining\": 1, \"slots\": 1}'",
+	    2, PATIENCE_MS);
+	assert_int_equal(query(r, "SELECT count(*) FROM host_executor WHERE host_id = 'good'"), 3);
+	assert_int_equal(query(r, "SELECT count(*) FROM host_executor WHERE host_id <> 'good'"), 0);
+	/* One is let in again: the two who wait go there and nowhere else. */
+	assert_int_equal(store_host_cordon(r->store, "cordoned", false, "", "t", &r->err), 0);
+	nudge(r);
+	eventually(r, RUNNING, 5, PATIENCE_MS);
+	assert_int_equal(
+	    query(r, "SELECT count(*) FROM host_executor WHERE host_id = 'cordoned'"), 2);
+	verify_clean(r);
+}
+
+static void
 a_session_that_is_closed_while_it_waits_is_cancelled(void **state)
 {
 	struct rig *r = *state;
@@ -397,6 +428,7 @@ main(void)
 	    TEST(what_is_not_accepted_is_sent_again_as_a_new_message_K10),
 	    TEST(a_stream_that_vanishes_is_made_again_K12),
 	    TEST(who_waits_says_why_and_goes_on_when_room_comes_back_E16),
+	    TEST(nothing_is_placed_on_suspect_lost_cordoned_or_draining_hosts_L5),
 	    TEST(a_session_that_is_closed_while_it_waits_is_cancelled),
 	    TEST(a_term_ends_it_at_once_and_gives_its_leases_back),
 	    TEST(it_waits_for_postgres_and_for_the_bus_O6),

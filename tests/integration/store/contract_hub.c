@@ -22,6 +22,7 @@ rig_setup(void **state)
 	struct rig *r = calloc(1, sizeof(*r));
 
 	assert_non_null(r);
+	r->factory = factory;
 	r->cell = factory->cell_new();
 	r->s = factory->connect(r->cell);
 	r->other = factory->connect(r->cell);
@@ -64,6 +65,7 @@ contract_hub_run(const struct store_factory *f)
 	failed += group_run("hello", contract_hello_tests, contract_hello_count);
 	failed += group_run("hosts", contract_host_tests, contract_host_count);
 	failed += group_run("join", contract_join_tests, contract_join_count);
+	failed += group_run("rows", contract_row_tests, contract_row_count);
 	return failed;
 }
 
@@ -133,6 +135,9 @@ session_of(struct rig *r, const char *name, uint32_t replicas)
 	    .resources = {.slots = 1},
 	    .stop_grace_ms = 1000,
 	    .lost_after_ms = 60000,
+	    .replace_lost = true,
+	    .max_unavailable = 1,
+	    .replace_after_ms = 60000,
 	    .accept_timeout_ms = 60000,
 	    .who = "tester",
 	    .executor_ids = ids};

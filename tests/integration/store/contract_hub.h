@@ -1,8 +1,8 @@
 /* contract_hub: what every implementation of lib/store promises its hubs, as tests.
  *
- * One suite, run against a factory: Postgres today, any other store with the same lines.  A rig is
- * one fresh cell with two connections; its helpers make hosts, sessions and placements through the
- * public functions only. */
+ * One suite, run against a factory: Postgres, memory, any other store with the same lines.  A rig
+ * is one fresh cell with two connections; its helpers make hosts, sessions and placements through
+ * the public functions only. */
 #ifndef CONTRACT_HUB_H
 #define CONTRACT_HUB_H
 
@@ -17,14 +17,36 @@ struct store_factory {
 	void *(*cell_new)(void); /* a fresh, migrated, empty cell */
 	struct store *(*connect)(void *cell);
 	void (*cell_free)(void *cell);
+
+	/* What no public function does or shows.  Executors made to stand in states by hand, at one
+	 * incarnation; who is QUEUED has no host. */
+	void (*executors_stand)(void *cell, const struct id *ids, const enum executor_state *states,
+	    size_t n, uint32_t incarnation);
+	void (*host_stand)(void *cell, const char *host_id, enum host_state state);
+	void (*term_set)(void *cell, uint64_t term);
+	/* An operator's label. */
+	void (*label_set)(void *cell, const char *host_id, const char *key, const char *value);
+	/* Ends that count against hosts, moved so far into the past. */
+	void (*avoided_age)(void *cell, int64_t ms);
+	/* Every host fell silent, or came back, so much earlier. */
+	void (*hosts_age)(void *cell, int64_t ms);
+	/* The scheduler's work lists: rows that say ended, and gone. */
+	void (*work_count)(void *cell, size_t *ret_ended, size_t *ret_gone);
+	/* Everything a report can leave behind, in order, as text; the caller frees it. */
+	char *(*rows)(void *cell);
+	/* Plants the i-th corruption in a cell of contract_verify; the invariant it violates.
+	 * NULL: there are no more. */
+	const char *(*corrupt)(void *cell, size_t i);
 };
 
 struct rig {
+	const struct store_factory *factory;
 	void *cell;
 	struct store *s, *other; /* two connections to one cell */
 	struct arena *a;
 	struct err err;
 	struct store_lease lease;
+	uint64_t newest_event; /* as store_event_publish last said */
 };
 
 /* Runs all contract groups; the number of failed tests. */
@@ -74,8 +96,8 @@ struct store_join_result join_one(struct rig *r, struct report report);
 char *dump(struct rig *r);
 
 extern const struct CMUnitTest contract_session_tests[], contract_hello_tests[],
-    contract_host_tests[], contract_join_tests[];
+    contract_host_tests[], contract_join_tests[], contract_row_tests[];
 extern const size_t contract_session_count, contract_hello_count, contract_host_count,
-    contract_join_count;
+    contract_join_count, contract_row_count;
 
 #endif

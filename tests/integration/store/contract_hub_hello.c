@@ -367,8 +367,29 @@ a_late_hello_makes_nothing_gone_K1_K5(void **state)
 	assert_int_equal(executor_of(r, "web", 0).gone_generation, 0);
 }
 
+/* The host has exactly one event of a kind, and it names an executor. */
 static void
-an_id_we_do_not_know_is_ordered_absent_above_its_generation_K6(void **state)
+event_names(struct rig *r, const char *kind, const struct id *executor_id)
+{
+	struct store_event_query q = {.host = "h1", .limit = 100};
+	struct store_event *events;
+	char hex[ID_HEX_BYTES];
+	size_t n, found = 0;
+	struct store_event_bounds bounds;
+
+	OK(r, store_event_publish(r->s, &r->lease, NULL, &n, &r->newest_event, NULL, &r->err));
+	OK(r, store_event_list(r->s, &q, r->a, &events, &n, &bounds, &r->err));
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(events[i].kind, kind) != 0)
+			continue;
+		found++;
+		assert_non_null(strstr(events[i].text, id_to_hex(executor_id, hex)));
+	}
+	assert_int_equal(found, 1);
+}
+
+static void
+an_id_we_do_not_know_is_ordered_absent_above_its_generation_and_said_A2_K6(void **state)
 {
 	struct rig *r = *state;
 	struct store_executor *rows, unknown = {.executor_id = id_new(), .generation = 7};
@@ -381,6 +402,7 @@ an_id_we_do_not_know_is_ordered_absent_above_its_generation_K6(void **state)
 	assert_int_equal(a.absent_count, 1);
 	assert_true(id_equal(&a.absent[0].executor_id, &unknown.executor_id));
 	assert_int_equal(a.absent[0].generation, 8);
+	event_names(r, "host.unknown_stopped", &unknown.executor_id);
 }
 
 static void
@@ -453,7 +475,7 @@ const struct CMUnitTest contract_hello_tests[] = {
     TEST(an_executor_whose_command_may_still_be_on_its_way_is_not_gone_K5),
     TEST(a_new_journal_loses_everything_sent_before_it_K5),
     TEST(a_late_hello_makes_nothing_gone_K1_K5),
-    TEST(an_id_we_do_not_know_is_ordered_absent_above_its_generation_K6),
+    TEST(an_id_we_do_not_know_is_ordered_absent_above_its_generation_and_said_A2_K6),
     TEST(a_host_changes_its_pool_only_without_executors_K16),
     TEST(a_host_that_registers_again_replaces_its_facts_A8),
 };

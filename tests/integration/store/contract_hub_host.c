@@ -32,8 +32,10 @@ a_sync_of_another_epoch_is_answered_hello_required_K2(void **state)
 	assert_false(sync_page(r, &q).hello_required);
 	q.epoch++;
 	assert_true(sync_page(r, &q).hello_required);
+	assert_true(sync_page(r, &q).now_us > 0); /* the time is told to everybody */
 	q.host_id = "nobody";
 	assert_true(sync_page(r, &q).hello_required);
+	assert_true(sync_page(r, &q).now_us > 0);
 	q.host_id = "h1";
 	q.epoch--;
 	OK(r, store_host_remove(r->s, "h1", false, "me", &r->err));
@@ -154,6 +156,31 @@ heads_answer_heartbeats_of_many_hosts_at_once_K11(void **state)
 }
 
 static void
+the_rows_have_a_digest_per_host_K19(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	const char *const ids[] = {"nobody", "h1"};
+	struct digest found[2], expected = {0, 0};
+	struct store_executor e;
+
+	host_make(r, "h2");
+	session_make(r, "web", 2);
+	place_all(r, "h1");
+	OK(r, store_host_digests(r->s, ids, 2, found, &r->err));
+	assert_int_equal(found[1].count, 0); /* nothing is accepted yet */
+	e = executor_of(r, "web", 0);
+	join_one(r, report_of(&e, &h, EXECUTOR_RUNNING));
+	e = executor_of(r, "web", 0);
+	digest_add(&expected, &e.executor_id, e.accepted_generation, e.incarnation,
+	    executor_state_rank(EXECUTOR_RUNNING));
+	OK(r, store_host_digests(r->s, ids, 2, found, &r->err));
+	assert_int_equal(found[0].count, 0);
+	assert_int_equal(found[1].count, 1);
+	assert_true(found[1].sum == expected.sum);
+}
+
+static void
 liveness_only_moves_forward(void **state)
 {
 	struct rig *r = *state;
@@ -202,6 +229,9 @@ a_cordon_says_who_and_why_and_may_be_repeated(void **state)
 	host = host_of(r, "h1");
 	assert_false(host.cordoned);
 	assert_string_equal(host.cordoned_by, "");
+	OK(r, store_host_remove(r->s, "h1", false, "me", &r->err));
+	OK(r, store_host_cordon(r->s, "h1", true, "late", "ann", &r->err));
+	assert_false(host_of(r, "h1").cordoned);
 	FAILS(r, ERR_NOT_FOUND, store_host_cordon(r->s, "nobody", true, "", "ann", &r->err));
 }
 
@@ -289,6 +319,7 @@ const struct CMUnitTest contract_host_tests[] = {
     TEST(as_of_is_read_before_the_first_page_and_stays_K11),
     TEST(a_sync_filters_by_contiguous_seq_and_nothing_else_K11),
     TEST(heads_answer_heartbeats_of_many_hosts_at_once_K11),
+    TEST(the_rows_have_a_digest_per_host_K19),
     TEST(liveness_only_moves_forward),
     TEST(a_cordon_says_who_and_why_and_may_be_repeated),
     TEST(a_cordon_survives_a_hello),

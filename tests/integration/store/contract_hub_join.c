@@ -45,6 +45,22 @@ a_report_moves_an_executor_and_stamps_its_stages_K14(void **state)
 }
 
 static void
+what_ran_once_has_started_for_good_K30(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = placed(r, 1);
+	struct store_executor e = executor_of(r, "web", 0);
+	struct report report = report_of(&e, &h, EXECUTOR_RUNNING);
+
+	report.started = true;
+	join_one(r, report);
+	join_one(r, report_of(&e, &h, EXECUTOR_BACKOFF));
+	e = executor_of(r, "web", 0);
+	assert_int_equal(e.state, EXECUTOR_BACKOFF);
+	assert_true(e.started);
+}
+
+static void
 an_end_names_its_pool_and_is_counted_once_K14(void **state)
 {
 	struct rig *r = *state;
@@ -500,6 +516,7 @@ two_hubs_write_the_same_executors_at_once_and_agree_K15(void **state)
 
 const struct CMUnitTest contract_join_tests[] = {
     TEST(a_report_moves_an_executor_and_stamps_its_stages_K14),
+    TEST(what_ran_once_has_started_for_good_K30),
     TEST(an_end_names_its_pool_and_is_counted_once_K14),
     TEST(counters_rise_on_their_own_also_after_the_end_K14),
     TEST(a_report_without_a_state_moves_nothing_whatever_its_incarnation),

@@ -20,6 +20,12 @@ contract_schedule_run(const struct store_factory *f)
 	failed += group_run(f->name, "place", contract_place_tests, contract_place_count);
 	failed += group_run(f->name, "fold", contract_fold_tests, contract_fold_count);
 	failed += group_run(f->name, "duties", contract_duty_tests, contract_duty_count);
+	failed += group_run(f->name, "verdicts", contract_verdict_tests, contract_verdict_count);
+	failed += group_run(f->name, "successors", contract_replace_tests, contract_replace_count);
+	failed +=
+	    group_run(f->name, "displacing", contract_displace_tests, contract_displace_count);
+	failed += group_run(f->name, "commands", contract_command_tests, contract_command_count);
+	failed += group_run(f->name, "crowds", contract_crowd_tests, contract_crowd_count);
 	return failed;
 }
 
@@ -51,6 +57,7 @@ fold_all(struct rig *r)
 		all.intents += one.intents;
 		all.ended += one.ended;
 		all.gone += one.gone;
+		all.replaced += one.replaced;
 		all.closed_sessions += one.closed_sessions;
 		all.message_count += one.message_count;
 	} while (one.intents + one.ended + one.gone + one.message_count > 0);

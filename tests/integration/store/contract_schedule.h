@@ -7,6 +7,8 @@
 
 /* The number of failed tests. */
 int contract_schedule_run(const struct store_factory *f);
+int contract_verify_run(const struct store_factory *f);  /* contract_verify.c */
+int contract_metrics_run(const struct store_factory *f); /* contract_metrics.c */
 
 /* The rig's lease, taken when it is not held yet. */
 void lease_take(struct rig *r);
@@ -16,7 +18,11 @@ struct store_fold_result fold_all(struct rig *r);
 /* No invariant is violated. */
 void verify_clean(struct rig *r);
 
-extern const struct CMUnitTest contract_place_tests[], contract_fold_tests[], contract_duty_tests[];
-extern const size_t contract_place_count, contract_fold_count, contract_duty_count;
+extern const struct CMUnitTest contract_place_tests[], contract_fold_tests[], contract_duty_tests[],
+    contract_verdict_tests[], contract_replace_tests[], contract_displace_tests[],
+    contract_metrics_tests[], contract_command_tests[], contract_crowd_tests[];
+extern const size_t contract_place_count, contract_fold_count, contract_duty_count,
+    contract_verdict_count, contract_replace_count, contract_displace_count, contract_command_count,
+    contract_crowd_count;
 
 #endif

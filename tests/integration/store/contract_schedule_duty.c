@@ -104,6 +104,22 @@ accepted_and_superseded_messages_leave_the_outbox_K8(void **state)
 }
 
 static void
+a_removed_host_is_sent_nothing_K29(void **state)
+{
+	struct rig *r = *state;
+	struct store_message *swept;
+	struct store_cell cell;
+
+	host_make(r, "h1");
+	session_make(r, "web", 1);
+	place_all(r, "h1");
+	OK(r, store_host_remove(r->s, "h1", true, "t", &r->err));
+	assert_int_equal(sweep(r, 0, 0, &swept), 0);
+	OK(r, store_cell_get(r->s, r->a, &cell, &r->err));
+	assert_int_equal(cell.outbox_unsent, 0);
+}
+
+static void
 a_sweep_marks_only_what_it_hands_out(void **state)
 {
 	struct rig *r = *state;
@@ -213,11 +229,12 @@ counters_are_exact_before_and_after_the_fold_E12(void **state)
 /* ---- events ---- */
 
 static struct store_event *
-events(struct rig *r, const struct store_event_query *q, size_t *ret_n, bool *ret_gap)
+events(struct rig *r, const struct store_event_query *q, size_t *ret_n,
+    struct store_event_bounds *ret_bounds)
 {
 	struct store_event *rows;
 
-	OK(r, store_event_list(r->s, q, r->a, &rows, ret_n, ret_gap, &r->err));
+	OK(r, store_event_list(r->s, q, r->a, &rows, ret_n, ret_bounds, &r->err));
 	return rows;
 }
 
@@ -228,16 +245,17 @@ events_get_dense_numbers_and_the_names_of_executors(void **state)
 	struct store_event_query q = {.limit = 1000};
 	struct store_event *rows;
 	size_t n, published;
-	bool gap;
+	struct store_event_bounds bounds;
 
 	host_make(r, "h1");
 	session_make(r, "web", 2);
 	place_all(r, "h1");
-	OK(r, store_event_publish(r->s, &r->lease, 1000, &published, &r->err));
+	OK(r, store_event_publish(
+		  r->s, &r->lease, NULL, &published, &r->newest_event, NULL, &r->err));
 	assert_true(published >= 3);
-	rows = events(r, &q, &n, &gap);
+	rows = events(r, &q, &n, &bounds);
 	assert_int_equal(n, published);
-	assert_false(gap);
+	assert_false(store_event_gap(q.after, &bounds));
 	for (size_t i = 0; i < n; i++) {
 		assert_int_equal(rows[i].cursor, i + 1);
 		if (strcmp(rows[i].kind, "executor.placed") == 0) {
@@ -247,12 +265,67 @@ events_get_dense_numbers_and_the_names_of_executors(void **state)
 		}
 	}
 	q.after = n - 1;
-	rows = events(r, &q, &n, &gap);
+	events(r, &q, &n, &bounds);
 	assert_int_equal(n, 1);
 	q = (struct store_event_query){.session = "web", .limit = 1};
-	rows = events(r, &q, &n, &gap);
+	rows = events(r, &q, &n, &bounds);
 	assert_int_equal(n, 1);
 	assert_string_equal(rows[0].session, "web");
+	q = (struct store_event_query){.since_us = rows[0].at_us, .limit = 1000};
+	rows = events(r, &q, &n, &bounds);
+	assert_true(n > 0 && n < published); /* the host came before */
+	assert_string_equal(rows[0].kind, "session.created");
+	q.since_us = rows[n - 1].at_us + 1;
+	events(r, &q, &n, &bounds);
+	assert_int_equal(n, 0);
+}
+
+static void
+a_batch_of_reports_gives_every_executor_its_own_event(void **state)
+{
+	static const char *const kinds[] = {"executor.running", "executor.failed"};
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct store_event_query q = {.host = "h1", .limit = 1000};
+	struct store_executor *rows;
+	struct store_event *list;
+	struct report reports[4];
+	size_t n, published;
+	struct store_event_bounds bounds;
+
+	session_make(r, "web", COUNT_OF(reports));
+	place_all(r, "h1");
+	OK(r, store_event_publish(
+		  r->s, &r->lease, NULL, &published, &r->newest_event, NULL, &r->err));
+	rows = executors_of(r, "web", &n);
+	for (size_t i = 0; i < n; i++) {
+		reports[i] =
+		    report_of(&rows[i], &h, i % 2 == 0 ? EXECUTOR_RUNNING : EXECUTOR_FAILED);
+		reports[i].exit_code = i % 2 == 0 ? -1 : 7;
+	}
+	join(r, reports, n);
+	q.after = published;
+	OK(r, store_event_publish(
+		  r->s, &r->lease, NULL, &published, &r->newest_event, NULL, &r->err));
+	assert_int_equal(published, COUNT_OF(reports));
+	list = events(r, &q, &n, &bounds);
+	assert_int_equal(n, COUNT_OF(reports));
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(list[i].cursor, q.after + 1 + i);
+		assert_true(list[i].at_us > 0);
+		for (size_t k = 0; k < COUNT_OF(reports); k++) {
+			if (!id_equal(&list[i].executor_id, &rows[k].executor_id))
+				continue;
+			assert_string_equal(list[i].kind, kinds[k % 2]);
+			assert_string_equal(list[i].text, k % 2 == 0 ? "" : "exit 7");
+			assert_int_equal(list[i].executor[4] - '0', rows[k].index);
+		}
+	}
+	for (size_t i = 1; i < n; i++)
+		assert_true(id_compare(&list[i - 1].executor_id, &list[i].executor_id) != 0);
+	OK(r, store_event_publish(
+		  r->s, &r->lease, NULL, &published, &r->newest_event, NULL, &r->err));
+	assert_int_equal(published, 0);
 }
 
 /* ---- retention ---- */
@@ -310,42 +383,98 @@ what_is_over_goes_but_never_before_its_host_let_go_K6(void **state)
 	verify_clean(r);
 }
 
+/* Its first edges were folded, its last were not: they go with it. */
+static void
+a_forgotten_session_leaves_no_count_behind_E12(void **state)
+{
+	struct rig *r = *state;
+	struct store_session session;
+	struct store_cell cell;
+	size_t folded;
+
+	lease_take(r);
+	session_make(r, "web", 2);
+	OK(r, store_fold_counters(r->s, &r->lease, &folded, &r->err));
+	OK(r, store_session_close(r->s, "web", 0, false, "t", r->a, &session, &r->err));
+	fold_all(r);
+	retain(r, 0);
+	FAILS(r, ERR_NOT_FOUND, store_session_get(r->s, "web", r->a, &session, &r->err));
+	OK(r, store_cell_get(r->s, r->a, &cell, &r->err));
+	assert_int_equal(cell.executors[EXECUTOR_QUEUED], 0);
+	assert_int_equal(cell.executors[EXECUTOR_CANCELLED], 0);
+	verify_clean(r);
+}
+
+static void
+the_bounds_of_the_events_name_the_oldest_and_the_newest_G7(void **state)
+{
+	struct rig *r = *state;
+	struct store_event_query q = {.limit = 1};
+	struct store_event_bounds bounds;
+	size_t n, published;
+
+	lease_take(r);
+	events(r, &q, &n, &bounds);
+	assert_int_equal(bounds.oldest, bounds.newest + 1); /* nothing yet */
+	assert_int_equal(bounds.newest, 0);
+	session_make(r, "web", 1);
+	session_make(r, "two", 1);
+	OK(r, store_event_publish(
+		  r->s, &r->lease, NULL, &published, &r->newest_event, NULL, &r->err));
+	assert_int_equal(r->newest_event, published);
+	session_make(r, "later", 1); /* a fact without a number is not read */
+	events(r, &q, &n, &bounds);
+	assert_int_equal(n, 1);
+	assert_int_equal(bounds.oldest, 1);
+	assert_int_equal(bounds.newest, published);
+	retain(r, 0);
+	events(r, &q, &n, &bounds);
+	assert_int_equal(n, 0);
+	assert_int_equal(bounds.oldest, published + 1);
+	assert_int_equal(bounds.newest, published);
+}
+
 static void
 removed_events_are_a_gap_to_who_comes_back(void **state)
 {
 	struct rig *r = *state;
 	struct store_event_query q = {.after = 1, .limit = 10};
 	size_t n, published;
-	bool gap;
+	struct store_event_bounds bounds;
 
 	lease_take(r);
 	host_make(r, "h1");
 	session_make(r, "web", 1);
 	session_make(r, "two", 1);
-	OK(r, store_event_publish(r->s, &r->lease, 1000, &published, &r->err));
+	OK(r, store_event_publish(
+		  r->s, &r->lease, NULL, &published, &r->newest_event, NULL, &r->err));
 	assert_true(published >= 3);
 	retain(r, 0);
-	events(r, &q, &n, &gap);
+	events(r, &q, &n, &bounds);
 	assert_int_equal(n, 0);
-	assert_true(gap);
+	assert_true(store_event_gap(q.after, &bounds));
 	/* Numbers go on, they are never given again. */
 	session_make(r, "new", 1);
-	OK(r, store_event_publish(r->s, &r->lease, 1000, &n, &r->err));
+	OK(r, store_event_publish(r->s, &r->lease, NULL, &n, &r->newest_event, NULL, &r->err));
 	q.after = published;
-	assert_int_equal(events(r, &q, &n, &gap)[0].cursor, published + 1);
-	assert_false(gap);
+	assert_int_equal(events(r, &q, &n, &bounds)[0].cursor, published + 1);
+	assert_false(store_event_gap(q.after, &bounds));
 }
 
 const struct CMUnitTest contract_duty_tests[] = {
     TEST(what_is_unpublished_is_swept_under_its_own_id_K10),
     TEST(what_is_published_and_unaccepted_is_resent_K10),
     TEST(accepted_and_superseded_messages_leave_the_outbox_K8),
+    TEST(a_removed_host_is_sent_nothing_K29),
     TEST(a_sweep_marks_only_what_it_hands_out),
     TEST(an_unaccepted_run_expires_with_an_order_to_go_K13),
     TEST(an_accepted_run_never_expires_and_a_late_end_is_kept_aside_K15),
     TEST(counters_are_exact_before_and_after_the_fold_E12),
     TEST(events_get_dense_numbers_and_the_names_of_executors),
+    TEST(a_batch_of_reports_gives_every_executor_its_own_event),
     TEST(what_is_over_goes_but_never_before_its_host_let_go_K6),
+    TEST(a_forgotten_session_leaves_no_count_behind_E12),
+    TEST(the_bounds_of_the_events_name_the_oldest_and_the_newest_G7),
     TEST(removed_events_are_a_gap_to_who_comes_back),
 };
 const size_t contract_duty_count = COUNT_OF(contract_duty_tests);

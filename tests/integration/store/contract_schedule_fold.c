@@ -229,8 +229,9 @@ gone_without_an_end_is_lost_and_frees_once_K5(void **state)
 	place_all(r, "h1");
 	e = executor_of(r, "web", 0);
 	join_one(r, gone_of(&e, &h, EXECUTOR_NONE));
-	fold_all(r);
-	e = executor_of(r, "web", 0);
+	assert_int_equal(fold(r, 0).replaced, 1);
+	assert_int_equal(executor_of(r, "web", 0).attempt, 2);
+	OK(r, store_executor_get(r->s, &e.executor_id, r->a, &e, &r->err));
 	assert_int_equal(e.state, EXECUTOR_LOST);
 	assert_string_equal(e.reason, "journal_lost");
 	assert_true(e.gone_us > 0);
@@ -257,6 +258,66 @@ gone_at_an_older_generation_changes_nothing_K9(void **state)
 	assert_int_equal(e.state, EXECUTOR_PLACED);
 	assert_int_equal(e.gone_us, 0);
 	assert_int_equal(slots_used(r, "h1"), 1);
+}
+
+static void
+a_newer_command_keeps_who_was_gone_before_it_K9(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct store_executor e;
+
+	session_make(r, "web", 1);
+	place_all(r, "h1");
+	e = executor_of(r, "web", 0);
+	join_one(r, gone_of(&e, &h, EXECUTOR_NONE));
+	OK(r, store_executor_stop(r->s, &e.executor_id, false, "t", &r->err));
+	assert_int_equal(fold(r, 0).gone, 0); /* the stop came first: its GONE is still to come */
+	e = executor_of(r, "web", 0);
+	assert_int_equal(e.state, EXECUTOR_PLACED);
+	assert_int_equal(e.gone_us, 0);
+	assert_int_equal(slots_used(r, "h1"), 1);
+}
+
+static void
+who_left_the_books_is_told_nothing_more_K9(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct store_executor e;
+
+	session_make(r, "web", 1);
+	place_all(r, "h1");
+	e = executor_of(r, "web", 0);
+	join_one(r, gone_of(&e, &h, EXECUTOR_SUCCEEDED));
+	assert_int_equal(fold(r, 60000).gone, 1);
+	assert_int_equal(fold(r, 0).message_count, 0);
+	assert_int_equal(executor_of(r, "web", 0).generation, e.generation);
+	verify_clean(r);
+}
+
+static void
+a_name_is_free_again_when_its_session_is_closed_E7(void **state)
+{
+	struct rig *r = *state;
+	struct store_session first = session_make(r, "web", 1), second, listed, *rows;
+	struct store_executor *executors;
+	size_t n;
+
+	close_session(r, "web", false);
+	lease_take(r);
+	fold_all(r);
+	assert_int_equal(session_of_name(r, "web").state, SESSION_CLOSED);
+	second = session_make(r, "web", 2);
+	assert_false(id_equal(&first.session_id, &second.session_id));
+	listed = session_of_name(r, "web");
+	assert_true(id_equal(&listed.session_id, &second.session_id));
+	OK(r, store_session_list(r->s, NULL, true, "", 10, r->a, &rows, &n, &r->err));
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].state, SESSION_OPEN);
+	executors = executors_of(r, "web", &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(executors[0].state, EXECUTOR_QUEUED);
 }
 
 static void
@@ -291,6 +352,9 @@ const struct CMUnitTest contract_fold_tests[] = {
     TEST(gone_drops_the_executor_from_its_hosts_books_K9),
     TEST(gone_without_an_end_is_lost_and_frees_once_K5),
     TEST(gone_at_an_older_generation_changes_nothing_K9),
+    TEST(a_newer_command_keeps_who_was_gone_before_it_K9),
+    TEST(who_left_the_books_is_told_nothing_more_K9),
+    TEST(a_name_is_free_again_when_its_session_is_closed_E7),
     TEST(a_session_closes_when_its_last_executor_ended),
 };
 const size_t contract_fold_count = COUNT_OF(contract_fold_tests);

@@ -108,7 +108,8 @@ a_former_epoch_is_denied_everywhere_K26(void **state)
 	OK(r, store_executor_stop(r->s, &rows[0].executor_id, false, "t", &r->err));
 	FAILS(r, ERR_DENIED, store_fold(r->s, &old, "default", 0, r->a, &folded, &r->err));
 	FAILS(r, ERR_DENIED, store_fold_counters(r->s, &old, &n, &r->err));
-	FAILS(r, ERR_DENIED, store_event_publish(r->s, &old, 10, &n, &r->err));
+	FAILS(r, ERR_DENIED,
+	    store_event_publish(r->s, &old, NULL, &n, &r->newest_event, NULL, &r->err));
 	FAILS(r, ERR_DENIED, store_retain(r->s, &old, &keep, &removed, &more, &r->err));
 	queue(r, &n);
 	assert_int_equal(n, 1);
@@ -228,6 +229,86 @@ placing_writes_everything_a_host_needs_K8(void **state)
 	verify_clean(r);
 }
 
+static size_t
+commands_of(struct rig *r, const struct store_executor *e)
+{
+	const struct store_command_query q = {
+	    .executor_id = e->executor_id, .states = STORE_COMMAND_STATES_ALL, .limit = 10};
+	struct store_command *rows;
+	size_t n;
+
+	OK(r, store_command_list(r->s, &q, r->a, &rows, &n, &r->err));
+	return n;
+}
+
+/* Nothing was written that a host might have heard of. */
+static void
+still_queued(struct rig *r, const struct store_executor *before, const struct store_host *host)
+{
+	struct store_executor e = executor_of(r, "web", 0);
+	size_t n;
+
+	assert_int_equal(e.state, EXECUTOR_QUEUED);
+	assert_int_equal(e.generation, before->generation);
+	assert_int_equal(e.accepted_generation, 0);
+	assert_int_equal(e.attempt, before->attempt);
+	assert_int_equal(commands_of(r, &e), 0);
+	assert_int_equal(host_of(r, "h1").host_seq, host->host_seq);
+	assert_int_equal(host_of(r, "h1").used.slots, 0);
+	queue(r, &n);
+	assert_int_equal(n, 1);
+}
+
+static void
+the_rank_order_starts_at_the_command_row_and_what_is_before_it_comes_and_goes_K17(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct store_host host = host_of(r, "h1");
+	struct store_message *messages;
+	struct store_executor e;
+	struct store_queued *rows;
+	struct store_lease old;
+	struct store_placement p;
+	size_t n, placed;
+
+	session_make(r, "web", 1);
+	e = executor_of(r, "web", 0);
+	lease_take(r);
+	rows = queue(r, &n);
+	for (unsigned i = 0; i < 3; i++) { /* claimed, not to be had, queued again */
+		OK(r, store_host_cordon(r->s, "h1", true, "why", "t", &r->err));
+		assert_int_equal(place_on(r, rows, 1, "h1", &messages, &n), 0);
+		still_queued(r, &e, &host);
+		OK(r, store_host_cordon(r->s, "h1", false, "", "t", &r->err));
+	}
+	/* Only under the lease: who led before moves nothing. */
+	old = r->lease;
+	OK(r, store_lease_release(r->s, &r->lease, &r->err));
+	lease_take(r);
+	p = placement_of(&rows[0], "h1");
+	FAILS(r, ERR_DENIED,
+	    store_place(r->s, &old, "default", &p, 1, r->a, &messages, &n, &placed, &r->err));
+	still_queued(r, &e, &host);
+	/* No host was told: what one says of it, the end included, is of no rank here. */
+	join_one(r, report_of(&e, &h, EXECUTOR_RUNNING));
+	join_one(r, report_of(&e, &h, EXECUTOR_FAILED));
+	still_queued(r, &e, &host);
+
+	assert_int_equal(place_on(r, rows, 1, "h1", &messages, &n), 1);
+	e = executor_of(r, "web", 0);
+	assert_int_equal(e.state, EXECUTOR_PLACED);
+	assert_int_equal(commands_of(r, &e), 1);
+	/* From here on it only goes up, and nobody takes it back into the queue. */
+	join_one(r, report_of(&e, &h, EXECUTOR_RUNNING));
+	join_one(r, report_of(&e, &h, EXECUTOR_STARTING));
+	assert_int_equal(place_on(r, rows, 1, "h1", &messages, &n), 0);
+	assert_int_equal(executor_of(r, "web", 0).state, EXECUTOR_RUNNING);
+	queue(r, &n);
+	assert_int_equal(n, 0);
+	verify_clean(r);
+}
+
 static void
 a_message_holds_64_items_and_each_has_its_own_number(void **state)
 {
@@ -307,6 +388,38 @@ hosts_that_are_cordoned_or_unknown_take_nothing(void **state)
 	assert_int_equal(n, 1);
 }
 
+/* Whatever was planned: the transaction looks again. */
+static void
+hosts_that_changed_since_the_plan_take_nothing_L5(void **state)
+{
+	static const char *const hosts[] = {"suspect", "lost", "cordoned", "draining"};
+	struct rig *r = *state;
+	struct store_message *messages;
+	struct store_queued *rows;
+	size_t n, count;
+
+	for (size_t i = 0; i < COUNT_OF(hosts); i++)
+		host_make(r, hosts[i]);
+	session_make(r, "web", 4);
+	lease_take(r);
+	rows = queue(r, &n);
+	r->factory->host_stand(r->cell, "suspect", HOST_SUSPECT);
+	r->factory->host_stand(r->cell, "lost", HOST_LOST);
+	OK(r, store_host_cordon(r->s, "cordoned", true, "why", "t", &r->err));
+	OK(r, store_host_drain(r->s, "draining", true, 0, "why", "t", &r->err));
+	for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+		assert_int_equal(place_on(r, &rows[i], 1, hosts[i], &messages, &count), 0);
+		assert_int_equal(count, 0);
+	}
+	/* Each of them, healthy again, would have. */
+	r->factory->host_stand(r->cell, "suspect", HOST_READY);
+	r->factory->host_stand(r->cell, "lost", HOST_READY);
+	OK(r, store_host_cordon(r->s, "cordoned", false, "", "t", &r->err));
+	OK(r, store_host_cordon(r->s, "draining", false, "", "t", &r->err));
+	for (size_t i = 0; i < COUNT_OF(hosts); i++)
+		assert_int_equal(place_on(r, &rows[i], 1, hosts[i], &messages, &count), 1);
+}
+
 static void
 who_is_no_longer_queued_is_skipped_and_the_others_go_P5(void **state)
 {
@@ -353,6 +466,12 @@ reasons_are_kept_with_those_who_wait(void **state)
 	assert_string_equal(read[0].reason, "memory");
 	assert_int_equal(read[0].hosts, 3);
 	assert_string_equal(read[1].reason, "cordoned");
+	assert_int_equal(executor_of(r, "web", 0).why_count, 2);
+	host_make(r, "h1");
+	place_all(r, "h1"); /* who has a host waits for nothing */
+	OK(r, store_session_why(r->s, "web", r->a, &read, &n, &r->err));
+	assert_int_equal(n, 0);
+	assert_int_equal(executor_of(r, "web", 0).why_count, 0);
 }
 
 /* ---- two at once ---- */
@@ -478,9 +597,11 @@ const struct CMUnitTest contract_place_tests[] = {
     TEST(the_queue_gives_priority_then_age_in_pages),
     TEST(pools_do_not_see_each_other),
     TEST(placing_writes_everything_a_host_needs_K8),
+    TEST(the_rank_order_starts_at_the_command_row_and_what_is_before_it_comes_and_goes_K17),
     TEST(a_message_holds_64_items_and_each_has_its_own_number),
     TEST(a_host_that_does_not_fit_loses_its_placements_only_P1),
     TEST(hosts_that_are_cordoned_or_unknown_take_nothing),
+    TEST(hosts_that_changed_since_the_plan_take_nothing_L5),
     TEST(who_is_no_longer_queued_is_skipped_and_the_others_go_P5),
     TEST(reasons_are_kept_with_those_who_wait),
     TEST(two_that_believe_to_lead_place_each_executor_once_P5),

@@ -19,13 +19,14 @@ struct row {
 	uint64_t generation, host_seq;
 	Fairlead__V1__Desired desired; /* 0: never ordered */
 	uint64_t accepted, gone;
+	uint32_t incarnation;
 	Fairlead__V1__ExecutorState state;
 };
 
-/* The truth about its process. */
+/* The truth about its process: the newest incarnation. */
 struct process {
 	bool exists, alive;
-	int starts;
+	uint32_t incarnation;
 };
 
 enum letter_type { TO_COMMAND, TO_HELLO, TO_SYNC, TO_HEARTBEAT, TO_ACK, TO_DRIVER };
@@ -34,7 +35,8 @@ enum letter_type { TO_COMMAND, TO_HELLO, TO_SYNC, TO_HEARTBEAT, TO_ACK, TO_DRIVE
 struct letter {
 	enum letter_type type;
 	unsigned executor;
-	struct row row; /* COMMAND */
+	uint32_t incarnation; /* DRIVER */
+	struct row row;       /* COMMAND */
 	uint8_t nonce[ID_BYTES];
 	uint64_t number; /* hello_no, report counter, base of a sync */
 	struct id after;
@@ -93,7 +95,10 @@ static void step(struct world *w, const struct agent_event *event);
 static void
 driver_letter(struct world *w, unsigned executor, enum driver_event_type event)
 {
-	struct letter letter = {.type = TO_DRIVER, .executor = executor, .event = event};
+	struct letter letter = {.type = TO_DRIVER,
+	    .executor = executor,
+	    .incarnation = w->processes[executor].incarnation,
+	    .event = event};
 
 	post(w, &letter);
 }
@@ -119,7 +124,9 @@ on_start(struct world *w, const struct agent_effect *effect)
 
 	assert_non_null(record); /* journaled before it was started */
 	assert_non_null(effect->u.executor.spec);
-	assert_int_equal(w->processes[i].starts++, 0);
+	/* each incarnation once, and never two of them at a time */
+	assert_int_equal(effect->u.executor.incarnation, ++w->processes[i].incarnation);
+	assert_false(w->processes[i].alive);
 	w->processes[i].exists = w->processes[i].alive = true;
 	driver_letter(w, i, DRIVER_STARTING);
 	driver_letter(w, i, DRIVER_RUNNING);
@@ -224,8 +231,11 @@ on_heartbeat(struct world *w, const Fairlead__V1__Heartbeat *m)
 static void
 join(struct row *row, const Fairlead__V1__ExecutorReport *n)
 {
-	if (row->state < 90 && (n->state >= 90 || n->state > row->state))
+	if (row->state < 90 && (n->state >= 90 || n->incarnation > row->incarnation ||
+				   (n->incarnation == row->incarnation && n->state > row->state))) {
 		row->state = n->state;
+		row->incarnation = n->incarnation;
+	}
 	if (n->accepted_generation > row->accepted)
 		row->accepted = n->accepted_generation;
 	if (n->gone_generation > row->gone)
@@ -310,12 +320,28 @@ order(struct world *w)
 
 /* ---- arrivals ---- */
 
+/* Every second executor starts again in place. */
+static Fairlead__V1__CommandItem *
+item_of(struct rig_item *item, unsigned executor, const struct row *row)
+{
+	static char always[] = "always";
+	static Fairlead__V1__RestartPolicy restart;
+
+	fairlead__v1__restart_policy__init(&restart);
+	restart.policy = always;
+	restart.backoff_ms = 200;
+	restart.backoff_max_ms = 2000;
+	(void)rig_item(item, rig_id(executor), row->generation, row->desired, row->host_seq);
+	if (executor % 2)
+		item->spec.restart = &restart;
+	return &item->item;
+}
+
 static void
 arrive_command(struct world *w, const struct letter *l)
 {
 	struct rig_item item;
-	Fairlead__V1__CommandItem *items[] = {rig_item(
-	    &item, rig_id(l->executor), l->row.generation, l->row.desired, l->row.host_seq)};
+	Fairlead__V1__CommandItem *items[] = {item_of(&item, l->executor, &l->row)};
 
 	rig_send(&w->rig, items, 1, l->row.host_seq, 0, 0);
 	effects(w);
@@ -362,8 +388,7 @@ arrive_sync(struct world *w, const struct letter *l)
 			m.last = false;
 			break;
 		}
-		list[m.n_items] =
-		    rig_item(&items[m.n_items], id, row->generation, row->desired, row->host_seq);
+		list[m.n_items] = item_of(&items[m.n_items], i, row);
 		m.n_items++;
 	}
 	step(w, &event);
@@ -410,7 +435,7 @@ arrive(struct world *w, const struct letter *l)
 		step(w, &ack);
 		break;
 	case TO_DRIVER:
-		rig_driver(&w->rig, rig_id(l->executor), l->event, 0);
+		rig_driver_of(&w->rig, rig_id(l->executor), l->incarnation, l->event, 0);
 		effects(w);
 		break;
 	}
@@ -446,8 +471,9 @@ restart(struct world *w)
 	w->count = kept;
 	rig_restart(&w->rig);
 	for (unsigned i = 0; i < EXECUTORS; i++) {
-		struct driver_found found = {
-		    .executor_id = rig_id(i), .incarnation = 1, .running = w->processes[i].alive};
+		struct driver_found found = {.executor_id = rig_id(i),
+		    .incarnation = w->processes[i].incarnation,
+		    .running = w->processes[i].alive};
 		struct agent_event event = {
 		    .type = AGENT_FOUND, .u.adoption = {.found = &found, .driver = "fake"}};
 
@@ -530,6 +556,8 @@ check(const struct world *w)
 			assert_false(w->processes[i].alive);
 		else if (record->state == EXECUTOR_RUNNING)
 			assert_true(w->processes[i].alive);
+		else if (i % 2) /* "always": no end but the one that was asked for */
+			fail_msg("executor %u ended by itself", i);
 		else
 			assert_true(executor_state_ended(record->state));
 	}

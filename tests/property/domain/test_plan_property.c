@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "err.h"
 #include "plan.h"
 #include "test.h"
 
@@ -66,8 +67,19 @@ fleet_random(struct fleet *f, uint64_t round)
 		    .resources = resources_random(1 + below(12))};
 	f->want_count = below(WANTS_MAX + 1);
 	for (size_t i = 0; i < f->want_count; i++)
-		f->wants[i] =
-		    (struct plan_want){id_from_parts(round, i), &f->shapes[below(SHAPES_MAX)]};
+		f->wants[i] = (struct plan_want){
+		    id_from_parts(round, i), &f->shapes[below(SHAPES_MAX)], NULL};
+}
+
+static void
+plan_fleet(struct fleet *f, size_t *cursor, struct plan_result *results)
+{
+	struct plan_fleet image = {
+	    .hosts = f->hosts, .host_count = f->host_count, .cursor = *cursor};
+	struct err err;
+
+	assert_int_equal(plan(&image, f->wants, f->want_count, results, &err), 0);
+	*cursor = image.cursor;
 }
 
 static void
@@ -84,7 +96,7 @@ capacity_is_never_exceeded_P1(void **state)
 		fleet_random(&f, round);
 		for (size_t i = 0; i < f.host_count; i++)
 			used[i] = f.hosts[i].used;
-		plan(f.hosts, f.host_count, f.wants, f.want_count, &cursor, results);
+		plan_fleet(&f, &cursor, results);
 		for (size_t i = 0; i < f.want_count; i++) {
 			const struct plan_shape *s = f.wants[i].shape;
 			size_t at = results[i].host;
@@ -114,7 +126,7 @@ the_counts_of_reasons_add_up_to_the_hosts(void **state)
 		size_t cursor = 0;
 
 		fleet_random(&f, round);
-		plan(f.hosts, f.host_count, f.wants, f.want_count, &cursor, results);
+		plan_fleet(&f, &cursor, results);
 		for (size_t i = 0; i < f.want_count; i++) {
 			uint64_t sum = 0;
 
@@ -138,7 +150,7 @@ what_waits_fits_nowhere(void **state)
 		size_t cursor = 3 * round;
 
 		fleet_random(&f, round);
-		plan(f.hosts, f.host_count, f.wants, f.want_count, &cursor, results);
+		plan_fleet(&f, &cursor, results);
 		for (size_t i = 0; i < f.want_count; i++) {
 			if (results[i].host != PLAN_NO_HOST)
 				continue;
@@ -161,8 +173,8 @@ the_same_input_gives_the_same_plan(void **state)
 
 		fleet_random(&a, round);
 		fleet_random(&b, round);
-		plan(a.hosts, a.host_count, a.wants, a.want_count, &cursor_a, first);
-		plan(b.hosts, b.host_count, b.wants, b.want_count, &cursor_b, second);
+		plan_fleet(&a, &cursor_a, first);
+		plan_fleet(&b, &cursor_b, second);
 		assert_int_equal(cursor_a, cursor_b);
 		for (size_t i = 0; i < a.want_count; i++) {
 			assert_true(first[i].host == second[i].host);
@@ -182,7 +194,7 @@ what_is_placed_was_possible(void **state)
 		size_t cursor = 0;
 
 		fleet_random(&f, round);
-		plan(f.hosts, f.host_count, f.wants, f.want_count, &cursor, results);
+		plan_fleet(&f, &cursor, results);
 		for (size_t i = 0; i < f.want_count; i++)
 			if (results[i].host != PLAN_NO_HOST)
 				assert_true(plan_possible(f.hosts, f.host_count, f.wants[i].shape));

@@ -137,6 +137,11 @@ sample(unsigned n)
 	r.starting_after_us = 13;
 	r.running_after_us = 14;
 	r.ended_after_us = 15;
+	r.restart = (struct record_restart){RESTART_ALWAYS, 17, 18, 19, 4000000001u};
+	r.stop_on_host_after_ms = 4000000002u;
+	r.restarts = 4000000003u;
+	r.restart_at_us = 20;
+	r.running_at_us = 21;
 	r.change_no = 16;
 	r.acked_no = 10;
 	return r;
@@ -371,6 +376,52 @@ a_database_of_a_newer_agent_is_refused_and_left_alone(void **state)
 	assert_non_null(strstr(err.text, "99"));
 }
 
+/* What later versions added to a journal. */
+static const char to_version_1[] = "ALTER TABLE record DROP COLUMN restart_mode;"
+				   "ALTER TABLE record DROP COLUMN restart_max;"
+				   "ALTER TABLE record DROP COLUMN backoff_ms;"
+				   "ALTER TABLE record DROP COLUMN backoff_max_ms;"
+				   "ALTER TABLE record DROP COLUMN reset_after_ms;"
+				   "ALTER TABLE record DROP COLUMN stop_on_host_after_ms;"
+				   "ALTER TABLE record DROP COLUMN restarts;"
+				   "ALTER TABLE record DROP COLUMN restart_at_us;"
+				   "ALTER TABLE record DROP COLUMN running_at_us;"
+				   "ALTER TABLE journal DROP COLUMN contact_us;"
+				   "PRAGMA user_version = 1";
+
+static void
+a_database_of_an_older_agent_is_brought_up_to_date_with_its_history(void **state)
+{
+	struct fixture *f = *state;
+	struct record r = sample(1);
+	struct records_put put = {&r, "spec", 4};
+	struct records_batch batch = {.puts = &put, .put_count = 1};
+	struct loaded before, after;
+	sqlite3 *db = NULL;
+	char path[128];
+
+	commit(f, &batch);
+	load(f, &before);
+	records_free(f->records);
+	f->records = NULL;
+	snprintf(path, sizeof(path), "%s/records.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, to_version_1, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	open_records(f);
+	load(f, &after);
+	assert_true(id_equal(&before.meta.journal_id, &after.meta.journal_id));
+	assert_int_equal(after.n, 1);
+	assert_int_equal(after.rows[0].change_no, r.change_no);
+	assert_string_equal(after.rows[0].detail, r.detail);
+	assert_int_equal(after.rows[0].restart.mode, RESTART_NEVER);
+	assert_int_equal(after.rows[0].stop_on_host_after_ms, 0);
+	commit(f, &batch);
+	reopen(f);
+	load(f, &after);
+	assert_int_equal(after.rows[0].restarts, r.restarts);
+}
+
 static void
 people_can_read_it_with_sqlite3(void **state)
 {
@@ -411,6 +462,7 @@ main(void)
 	    SQLITE(a_file_that_is_no_database_is_moved_aside_and_kept),
 	    SQLITE(a_damaged_page_is_found_at_open),
 	    SQLITE(a_database_of_a_newer_agent_is_refused_and_left_alone),
+	    SQLITE(a_database_of_an_older_agent_is_brought_up_to_date_with_its_history),
 	    SQLITE(people_can_read_it_with_sqlite3),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -417,7 +417,7 @@ exit_while_stopping_is_stopped_with_its_real_exit_code_K20(void **state)
 	rig_ack(r);
 	item.item.stop_grace_ms = 1234;
 	rig_send(r, items, 1, G(2), 0, 0);
-	assert_int_equal(rig_effect(r, AGENT_DRIVER_STOP)->u.executor.grace_ms, 1234);
+	assert_int_equal(rig_get(r, AGENT_DRIVER_STOP)->u.executor.grace_ms, 1234);
 	rig_command(r, rig_id(1), G(2), STOP, G(2));
 	assert_null(rig_effect(r, AGENT_DRIVER_STOP)); /* E2: repeated stop is a no-op */
 	rig_driver(r, rig_id(1), DRIVER_EXITED, 3);
@@ -537,7 +537,7 @@ a_late_puback_does_not_acknowledge_a_newer_change_K18(void **state)
 
 	rig_accept(r, G(1), G(0));
 	rig_command(r, rig_id(1), G(1), RUN, G(1));
-	ack.u.report_ack.counter = rig_effect(r, AGENT_SEND_REPORT)->u.report.counter;
+	ack.u.report_ack.counter = rig_get(r, AGENT_SEND_REPORT)->u.report.counter;
 	ack.u.report_ack.stored = true;
 	rig_driver(r, rig_id(1), DRIVER_EXITED, 0);
 	rig_step(r, &ack);
@@ -552,7 +552,7 @@ a_report_that_was_not_stored_is_sent_again_K18(void **state)
 
 	rig_accept(r, G(1), G(0));
 	rig_command(r, rig_id(1), G(1), RUN, G(1));
-	ack.u.report_ack.counter = rig_effect(r, AGENT_SEND_REPORT)->u.report.counter;
+	ack.u.report_ack.counter = rig_get(r, AGENT_SEND_REPORT)->u.report.counter;
 	rig_step(r, &ack);
 	assert_null(rig_report(r, rig_id(1))); /* not at once */
 	rig_advance(r, 2 * SECOND_US);
@@ -575,11 +575,11 @@ a_backlog_coalesces_to_64_executors_per_message_K18(void **state)
 	for (unsigned i = 40; i < 100; i++)
 		rig_command(r, rig_id(i), G(1), STOP, G(1) + i);
 	rig_event(r, AGENT_CONNECTED);
-	in_first = rig_nth(r, AGENT_SEND_REPORT, 0)->u.report.message->n_executors;
+	in_first = rig_get_nth(r, AGENT_SEND_REPORT, 0)->u.report.message->n_executors;
 	assert_int_equal(in_first, 64);
-	assert_int_equal(rig_nth(r, AGENT_SEND_REPORT, 1)->u.report.message->n_executors, 36);
+	assert_int_equal(rig_get_nth(r, AGENT_SEND_REPORT, 1)->u.report.message->n_executors, 36);
 	assert_int_equal(rig_count(r, AGENT_SEND_REPORT), 2);
-	assert_non_null(strchr(rig_nth(r, AGENT_SEND_REPORT, 0)->u.report.msg_id, ':'));
+	assert_non_null(strchr(rig_get_nth(r, AGENT_SEND_REPORT, 0)->u.report.msg_id, ':'));
 }
 
 /* ---- a disk that fails ---- */
@@ -611,7 +611,7 @@ nothing_is_reported_or_started_while_the_journal_cannot_be_written_L10(void **st
 			break;
 	}
 	assert_non_null(rig_effect(r, AGENT_SEND_HEARTBEAT));
-	assert_int_equal(rig_effect(r, AGENT_SEND_HEARTBEAT)->u.heartbeat->contiguous_seq, G(0));
+	assert_int_equal(rig_get(r, AGENT_SEND_HEARTBEAT)->u.heartbeat->contiguous_seq, G(0));
 	r->records->ops = good;
 	rig_advance(r, 2 * SECOND_US);
 	assert_non_null(rig_effect(r, AGENT_DRIVER_START));

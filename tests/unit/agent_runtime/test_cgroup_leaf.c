@@ -187,6 +187,37 @@ no_cgroup_at_all_is_a_success_without_effect(void **state UNUSED)
 	assert_int_equal(cgroup_leaf_remove(&none), 0);
 }
 
+static void
+a_hierarchy_without_a_limit_is_not_entered_unless_it_is_the_only_one(void **state)
+{
+	const struct cgroup_leaf full = {.unified = "/u",
+	    .v1 = {[CGROUP_CPU] = "/c", [CGROUP_MEMORY] = "/m", [CGROUP_PIDS] = "/p"}};
+	const struct cgroup_limits none = {0}, memory = {.memory_bytes = 1},
+				   cpu = {.cpu_millis = 1};
+	const struct {
+		bool unified;
+		const struct cgroup_limits *limits;
+		const char *cpu, *memory, *pids;
+	} rows[] = {
+	    {true, &none, "", "", ""},
+	    {true, &memory, "", "/m", ""},
+	    {true, &cpu, "/c", "", ""},
+	    {false, &none, "/c", "", ""},
+	    {false, &memory, "/c", "/m", ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct cgroup_leaf leaf = full;
+		if (!rows[i].unified)
+			leaf.unified[0] = '\0';
+		cgroup_leaf_narrow(&leaf, rows[i].limits);
+		assert_string_equal(leaf.unified, rows[i].unified ? "/u" : "");
+		assert_string_equal(leaf.v1[CGROUP_CPU], rows[i].cpu);
+		assert_string_equal(leaf.v1[CGROUP_MEMORY], rows[i].memory);
+		assert_string_equal(leaf.v1[CGROUP_PIDS], rows[i].pids);
+	}
+}
+
 int
 main(void)
 {
@@ -200,6 +231,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		a_limit_that_cannot_be_written_fails_and_names_the_file, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(counters_are_found_by_their_key, set_up, tear_down),
+	    cmocka_unit_test(a_hierarchy_without_a_limit_is_not_entered_unless_it_is_the_only_one),
 	    cmocka_unit_test(no_cgroup_at_all_is_a_success_without_effect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

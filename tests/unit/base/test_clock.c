@@ -45,7 +45,8 @@ the_system_clock_is_boot_time_and_wall_time(void **state)
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	int64_t after = (int64_t)boot.tv_sec * SECOND_US + boot.tv_nsec / 1000;
 	assert_true(mono > 0 && mono <= after && after - mono < 10 * SECOND_US);
-	assert_true(real / SECOND_US <= time(NULL) && time(NULL) - real / SECOND_US < 10);
+	/* time() reads a clock that lags by a tick: it may say the second before. */
+	assert_true(real / SECOND_US <= time(NULL) + 1 && time(NULL) - real / SECOND_US < 10);
 	assert_true(clock_mono_us(clock_system()) >= mono);
 }
 

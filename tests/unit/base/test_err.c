@@ -36,6 +36,20 @@ every_kind_has_a_row_of_its_own(void **state)
 }
 
 static void
+what_an_error_quotes_cannot_break_its_line_C7(void **state)
+{
+	struct err e;
+
+	(void)state;
+	err_field(&e, ERR_INVALID, "host_id", "not '%s'", "a\r\nNats-Rollup: all\x1b[2J\x7f");
+	assert_string_equal(e.text, "not 'a  Nats-Rollup: all [2J '");
+	err_wrap(&e, "from %s", "h\n1");
+	assert_string_equal(e.text, "from h 1: not 'a  Nats-Rollup: all [2J '");
+	err_hint(&e, "ask\t%s", "\n");
+	assert_string_equal(e.hint, "ask  ");
+}
+
+static void
 setting_an_error_replaces_what_was_there(void **state)
 {
 	struct err e;
@@ -115,6 +129,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_kind_has_a_row_of_its_own),
+	    cmocka_unit_test(what_an_error_quotes_cannot_break_its_line_C7),
 	    cmocka_unit_test(setting_an_error_replaces_what_was_there),
 	    cmocka_unit_test(wrapping_keeps_kind_field_and_hint),
 	    cmocka_unit_test(a_text_may_be_built_from_the_text_it_replaces),

@@ -280,9 +280,9 @@ help_and_markdown_name_every_row(void **state)
 	free(text);
 	text = printed(o, options_print_markdown);
 	assert_non_null(strstr(text, "| `lost_after` | `--lost-after` | `FAIRLEAD_TEST_LOST_AFTER` "
-				     "| TIME | `15s` | silence |\n"));
+				     "| TIME, 1s to 60s | `15s` | silence |\n"));
 	assert_non_null(strstr(text, "| refuse \\| accept |\n"));
-	assert_non_null(strstr(text, "`password_file` names a file that holds it. |\n"));
+	assert_non_null(strstr(text, "`password_file` names a file that holds it |\n"));
 	free(text);
 	options_free(o);
 }

@@ -181,7 +181,7 @@ child_end(struct child *c)
 /* ---- the tests ---- */
 
 static void
-what_is_away_is_awaited_until_the_service_is_to_end_O4(void **state)
+what_is_away_is_awaited_until_the_service_is_to_end_O3(void **state)
 {
 	static const struct {
 		const char *await, *more, *says;
@@ -242,7 +242,7 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(what_is_away_is_awaited_until_the_service_is_to_end_O4),
+	    cmocka_unit_test(what_is_away_is_awaited_until_the_service_is_to_end_O3),
 	    cmocka_unit_test(missing_streams_are_made_K12),
 	    cmocka_unit_test(streams_that_differ_refuse_the_start_K12),
 	    cmocka_unit_test(a_url_that_is_none_refuses_the_start),

@@ -87,6 +87,37 @@ what_names_no_executor_is_refused(void **state)
 	}
 }
 
+static void
+a_command_is_named_by_its_executor_and_generation(void **state)
+{
+	static const char *const bad[] = {"web/0@", "web/0@0", "web/0@01", "web/0@1x", "web/0@-1",
+	    "web/0@9223372036854775808", "web/0@18446744073709551616", "web@1", "@1", "web/0@1@2"};
+	struct command_name name;
+	char text[COMMAND_NAME_BYTES];
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(command_name_parse("web/3#2@17", &name, &err), 0);
+	assert_string_equal(name.executor.session, "web");
+	assert_int_equal(name.executor.index, 3);
+	assert_int_equal(name.executor.attempt, 2);
+	assert_int_equal(name.generation, 17);
+	assert_string_equal(command_name_format("web", 3, 2, 17, text), "web/3#2@17");
+	assert_int_equal(command_name_parse("000102030405060708090a0b0c0d0e0f@1", &name, &err), 0);
+	assert_int_equal(name.executor.kind, EXECUTOR_NAME_ID);
+	assert_int_equal(command_name_parse("web/0", &name, &err), 0);
+	assert_int_equal(name.generation, 0);
+	assert_true(strlen(command_name_format(LONGEST, UINT32_MAX, UINT32_MAX, UINT64_MAX, text)) <
+		    sizeof(text) - 1);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		if (command_name_parse(bad[i], &name, &err) == 0)
+			fail_msg("%s was taken", bad[i]);
+		assert_int_equal(err.kind, ERR_INVALID);
+		assert_string_equal(err.field, "name");
+		err_clear(&err);
+	}
+}
+
 int
 main(void)
 {
@@ -95,6 +126,7 @@ main(void)
 	    cmocka_unit_test(a_bad_host_id_is_refused_with_the_rule_named_A3),
 	    cmocka_unit_test(an_executor_is_named_by_session_index_and_attempt_or_by_id),
 	    cmocka_unit_test(what_names_no_executor_is_refused),
+	    cmocka_unit_test(a_command_is_named_by_its_executor_and_generation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,18 @@ host_ready(const char *host_id)
 	return h;
 }
 
+/* What spread and anti-affinity do not need. */
+static void
+plan_plain(struct plan_host *hosts, size_t host_count, const struct plan_want *wants, size_t n,
+    size_t *cursor, struct plan_result *results)
+{
+	struct plan_fleet f = {.hosts = hosts, .host_count = host_count, .cursor = *cursor};
+	struct err err;
+
+	assert_int_equal(plan(&f, wants, n, results, &err), 0);
+	*cursor = f.cursor;
+}
+
 static struct plan_shape
 shape_small(void)
 {
@@ -60,6 +72,75 @@ each_refusal_names_its_reason(void **state)
 	h = host_ready("h1");
 	s.driver = "container";
 	assert_int_equal(plan_check(&h, &s), PLAN_DRIVER_MISSING);
+}
+
+static void
+suspect_lost_cordoned_and_draining_hosts_take_nothing_L5(void **state)
+{
+	struct plan_host hosts[] = {host_ready("suspect"), host_ready("lost"),
+	    host_ready("cordoned"), host_ready("draining"), host_ready("retired")};
+	struct plan_shape s = shape_small();
+	struct plan_want want = {id_new(), &s, NULL};
+	struct plan_result result;
+
+	(void)state;
+	hosts[0].state = HOST_SUSPECT;
+	hosts[1].state = HOST_LOST;
+	hosts[2].cordoned = true;
+	hosts[3].cordoned = hosts[3].draining = true;
+	hosts[4].state = HOST_RETIRED;
+	for (size_t cursor = 0, start = 0; start < COUNT_OF(hosts); start++) {
+		cursor = start;
+		plan_plain(hosts, COUNT_OF(hosts), &want, 1, &cursor, &result);
+		assert_true(result.host == PLAN_NO_HOST);
+		assert_int_equal(result.why[PLAN_NOT_READY], 3);
+		assert_int_equal(result.why[PLAN_CORDONED], 1);
+		assert_int_equal(result.why[PLAN_DRAINING], 1);
+	}
+}
+
+static void
+capabilities_that_are_needed_must_all_be_there_P3(void **state)
+{
+	struct plan_host h = host_ready("h1");
+	struct plan_shape s = shape_small();
+
+	(void)state;
+	s.needs = "restart stop_on_host_after";
+	assert_int_equal(plan_check(&h, &s), PLAN_CAPABILITY);
+	h.capabilities = "";
+	assert_int_equal(plan_check(&h, &s), PLAN_CAPABILITY);
+	h.capabilities = "stop_on_host_after other";
+	assert_int_equal(plan_check(&h, &s), PLAN_CAPABILITY);
+	h.capabilities = "restarts stop_on_host_after";
+	assert_int_equal(plan_check(&h, &s), PLAN_CAPABILITY);
+	assert_false(plan_possible(&h, 1, &s));
+	h.capabilities = "other stop_on_host_after restart";
+	assert_int_equal(plan_check(&h, &s), PLAN_OK);
+	assert_true(plan_possible(&h, 1, &s));
+	s.needs = "";
+	h.capabilities = NULL;
+	assert_int_equal(plan_check(&h, &s), PLAN_OK);
+}
+
+static void
+a_host_without_the_label_of_a_spread_is_refused_P3(void **state)
+{
+	const struct label labels[] = {{"rack", "r1"}};
+	struct plan_host h = host_ready("h1");
+	struct plan_shape s = shape_small();
+
+	(void)state;
+	s.spread_by = "rack";
+	assert_int_equal(plan_check(&h, &s), PLAN_LABEL);
+	assert_false(plan_possible(&h, 1, &s));
+	h.labels = labels;
+	h.label_count = 1;
+	assert_int_equal(plan_check(&h, &s), PLAN_OK);
+	s.apart_by = "zone";
+	assert_int_equal(plan_check(&h, &s), PLAN_LABEL);
+	s.apart_by = PLAN_KEY_HOST;
+	assert_int_equal(plan_check(&h, &s), PLAN_OK);
 }
 
 static void
@@ -135,7 +216,7 @@ a_batch_fills_hosts_and_says_why_the_rest_waits(void **state)
 	hosts[2].cordoned = true;
 	for (size_t i = 0; i < 10; i++)
 		wants[i] = (struct plan_want){.executor_id = id_new(), .shape = &s};
-	plan(hosts, 3, wants, 10, &cursor, results);
+	plan_plain(hosts, 3, wants, 10, &cursor, results);
 	for (size_t i = 0; i < 8; i++) {
 		assert_true(results[i].host < 2);
 		placed[results[i].host]++;
@@ -154,13 +235,14 @@ a_refused_shape_does_not_hold_up_another(void **state)
 {
 	struct plan_host hosts[] = {host_ready("h1")};
 	struct plan_shape large = shape_small(), little = shape_small();
-	struct plan_want wants[] = {{id_new(), &large}, {id_new(), &little}, {id_new(), &large}};
+	struct plan_want wants[] = {
+	    {id_new(), &large, NULL}, {id_new(), &little, NULL}, {id_new(), &large, NULL}};
 	struct plan_result results[3];
 	size_t cursor = 0;
 
 	(void)state;
 	large.resources.cpu_millis = 4001;
-	plan(hosts, 1, wants, 3, &cursor, results);
+	plan_plain(hosts, 1, wants, 3, &cursor, results);
 	assert_true(results[0].host == PLAN_NO_HOST);
 	assert_int_equal(results[0].why[PLAN_TOO_SMALL], 1);
 	assert_int_equal(results[1].host, 0);
@@ -171,12 +253,12 @@ static void
 no_hosts_is_no_reason_and_no_crash(void **state)
 {
 	struct plan_shape s = shape_small();
-	struct plan_want want = {id_new(), &s};
+	struct plan_want want = {id_new(), &s, NULL};
 	struct plan_result result;
 	size_t cursor = 7;
 
 	(void)state;
-	plan(NULL, 0, &want, 1, &cursor, &result);
+	plan_plain(NULL, 0, &want, 1, &cursor, &result);
 	assert_true(result.host == PLAN_NO_HOST);
 	for (int i = 0; i < PLAN_REASON_COUNT; i++)
 		assert_int_equal(result.why[i], 0);
@@ -187,16 +269,16 @@ the_cursor_spreads_over_calls(void **state)
 {
 	struct plan_host hosts[] = {host_ready("h1"), host_ready("h2"), host_ready("h3")};
 	struct plan_shape s = shape_small();
-	struct plan_want want = {id_new(), &s};
+	struct plan_want want = {id_new(), &s, NULL};
 	struct plan_result result;
 	size_t cursor = 1;
 
 	(void)state;
-	plan(hosts, 3, &want, 1, &cursor, &result);
+	plan_plain(hosts, 3, &want, 1, &cursor, &result);
 	assert_int_equal(result.host, 1);
-	plan(hosts, 3, &want, 1, &cursor, &result);
+	plan_plain(hosts, 3, &want, 1, &cursor, &result);
 	assert_int_equal(result.host, 2);
-	plan(hosts, 3, &want, 1, &cursor, &result);
+	plan_plain(hosts, 3, &want, 1, &cursor, &result);
 	assert_int_equal(result.host, 0);
 }
 
@@ -242,10 +324,10 @@ a_thousand_onto_a_thousand_is_fast(void **state)
 	(void)state;
 	for (size_t i = 0; i < 1000; i++) {
 		hosts[i] = host_ready("h");
-		wants[i] = (struct plan_want){id_from_parts(1, i), &s};
+		wants[i] = (struct plan_want){id_from_parts(1, i), &s, NULL};
 	}
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-	plan(hosts, 1000, wants, 1000, &cursor, results);
+	plan_plain(hosts, 1000, wants, 1000, &cursor, results);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
 	for (size_t i = 0; i < 1000; i++)
 		assert_true(results[i].host != PLAN_NO_HOST);
@@ -259,6 +341,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_ready_host_with_room_takes_it),
 	    cmocka_unit_test(each_refusal_names_its_reason),
+	    cmocka_unit_test(suspect_lost_cordoned_and_draining_hosts_take_nothing_L5),
+	    cmocka_unit_test(capabilities_that_are_needed_must_all_be_there_P3),
+	    cmocka_unit_test(a_host_without_the_label_of_a_spread_is_refused_P3),
 	    cmocka_unit_test(required_limits_need_a_driver_that_enforces_them),
 	    cmocka_unit_test(a_selector_decides_by_labels),
 	    cmocka_unit_test(full_is_said_per_dimension_and_too_small_for_ever),

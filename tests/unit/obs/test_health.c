@@ -30,7 +30,7 @@ check(void *arg, struct err *err)
 }
 
 static void
-readyz_names_the_dependencies_that_fail_O4(void **state)
+readyz_names_the_dependencies_that_fail_O3(void **state)
 {
 	struct dependency bus = {0}, store = {0};
 	struct health *h = NULL;
@@ -63,7 +63,7 @@ readyz_names_the_dependencies_that_fail_O4(void **state)
 }
 
 static void
-healthz_touches_nothing_O4(void **state)
+healthz_touches_nothing_O3(void **state)
 {
 	struct dependency bus = {.away = true};
 	struct health *h = NULL;
@@ -80,7 +80,7 @@ healthz_touches_nothing_O4(void **state)
 }
 
 static void
-metrics_are_served_and_nothing_else_is_O3(void **state)
+metrics_are_served_and_nothing_else_is_O4(void **state)
 {
 	static const struct {
 		const char *method, *path;
@@ -212,9 +212,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(readyz_names_the_dependencies_that_fail_O4),
-	    cmocka_unit_test(healthz_touches_nothing_O4),
-	    cmocka_unit_test(metrics_are_served_and_nothing_else_is_O3),
+	    cmocka_unit_test(readyz_names_the_dependencies_that_fail_O3),
+	    cmocka_unit_test(healthz_touches_nothing_O3),
+	    cmocka_unit_test(metrics_are_served_and_nothing_else_is_O4),
 	    cmocka_unit_test(an_address_is_refused_with_its_reason),
 	    cmocka_unit_test(a_port_that_is_taken_is_unavailable),
 	    cmocka_unit_test(probes_are_bounded),

@@ -25,7 +25,7 @@ read_depth(void *arg)
 }
 
 static void
-counters_and_gauges_are_written_in_prometheus_text_O3(void **state)
+counters_and_gauges_are_written_in_prometheus_text_O4(void **state)
 {
 	struct metrics *m = metrics_new();
 	int depth = 9;
@@ -50,6 +50,43 @@ counters_and_gauges_are_written_in_prometheus_text_O3(void **state)
 	    "k_total{kind=\"q\\\"\\\\\\n\"} 1\n");
 	assert_int_equal(metric_value(gauge), -3);
 	free(text);
+	metrics_free(m);
+}
+
+static void
+a_gauge_of_seconds_is_set_in_microseconds(void **state)
+{
+	struct metrics *m = metrics_new();
+	struct metric *lag =
+	    metric_of(metrics_family(m, METRIC_GAUGE_SECONDS, "lag_seconds", "L.", NULL), NULL);
+	char *text;
+
+	(void)state;
+	metric_set_us(lag, 1250000);
+	text = text_of(m);
+	assert_string_equal(
+	    text, "# HELP lag_seconds L.\n# TYPE lag_seconds gauge\nlag_seconds 1.25\n");
+	free(text);
+	metric_set_us(lag, -7); /* two clocks that disagree */
+	assert_int_equal(metric_value(lag), 0);
+	metrics_free(m);
+}
+
+static void
+a_count_of_somebody_else_is_taken_over_and_never_goes_down(void **state)
+{
+	struct metrics *m = metrics_new();
+	struct metric *c = metrics_counter(m, "a_total", "A.");
+
+	(void)state;
+	metric_add_up_to(c, 3);
+	metric_add_up_to(c, 3);
+	assert_int_equal(metric_value(c), 3);
+	metric_add_up_to(c, 2);
+	assert_int_equal(metric_value(c), 3);
+	metric_add_up_to(c, 10);
+	assert_int_equal(metric_value(c), 10);
+	metric_add_up_to(NULL, 1);
 	metrics_free(m);
 }
 
@@ -192,7 +229,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(counters_and_gauges_are_written_in_prometheus_text_O3),
+	    cmocka_unit_test(counters_and_gauges_are_written_in_prometheus_text_O4),
+	    cmocka_unit_test(a_gauge_of_seconds_is_set_in_microseconds),
+	    cmocka_unit_test(a_count_of_somebody_else_is_taken_over_and_never_goes_down),
 	    cmocka_unit_test(an_observation_falls_into_the_first_bucket_that_holds_it),
 	    cmocka_unit_test(a_histogram_with_a_label_has_both_labels_on_every_bucket),
 	    cmocka_unit_test(label_values_past_the_bound_are_counted_under_other),

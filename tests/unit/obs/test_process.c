@@ -24,7 +24,7 @@ value_of(struct metrics *m, const char *name)
 }
 
 static void
-the_process_describes_itself_as_it_is_now_O3(void **state)
+the_process_describes_itself_as_it_is_now_O4(void **state)
 {
 	struct metrics *m = metrics_new();
 
@@ -45,7 +45,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(the_process_describes_itself_as_it_is_now_O3),
+	    cmocka_unit_test(the_process_describes_itself_as_it_is_now_O4),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,7 +170,7 @@ child_expect(struct child *c, const char *wanted)
 static void
 child_expect_started(struct child *c)
 {
-	child_expect(c, "\"http_port\":");
+	child_expect(c, "\"service.started\"");
 	assert_int_equal(
 	    sscanf(strstr(c->output, "\"http_port\":"), "\"http_port\":%u", &c->port), 1);
 }
@@ -294,7 +294,7 @@ a_signal_drains_stops_and_exits_with_0(void **state)
 }
 
 static void
-a_service_that_waits_for_a_dependency_is_not_ready_and_can_be_ended_O4(void **state)
+a_service_that_waits_for_a_dependency_is_not_ready_and_can_be_ended_O3(void **state)
 {
 	struct child c;
 	char body[500];
@@ -388,7 +388,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(a_crash_point_that_does_not_exist_refuses_to_start),
 	    cmocka_unit_test(a_signal_drains_stops_and_exits_with_0),
 	    cmocka_unit_test(
-		a_service_that_waits_for_a_dependency_is_not_ready_and_can_be_ended_O4),
+		a_service_that_waits_for_a_dependency_is_not_ready_and_can_be_ended_O3),
 	    cmocka_unit_test(the_exit_code_tells_what_failed),
 	    cmocka_unit_test(a_second_signal_ends_a_drain_at_once),
 	    cmocka_unit_test(a_drain_that_hangs_is_ended_after_its_time),

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
@@ -50,12 +51,17 @@ every_message_says_in_one_line_what_it_is(void **state)
 	assert_readable("Command",
 	    "{\"items\":[{\"desired\":\"stop\",\"executor_id\":\"" ID "\"},{},{}]}", "command",
 	    "stop " ID " +2");
+	assert_readable("Command", "{\"items\":[{\"desired\":\"absent\",\"name\":\"web/0\"}]}",
+	    "command", "forget web/0");
 	assert_readable("Command", "{}", "command", "nothing");
 	assert_readable("Report", "{\"executors\":[{\"name\":\"web/0\",\"state\":\"running\"}]}",
 	    "report", "report web/0 running");
 	assert_readable("Report",
 	    "{\"executors\":[{\"executor_id\":\"" ID "\",\"gone_generation\":2}]}", "report",
 	    "report " ID " gone");
+	assert_readable("Report",
+	    "{\"executors\":[{\"name\":\"web/0\",\"state\":\"running\",\"incarnation\":2}]}",
+	    "report", "report web/0 running, run 2");
 	assert_readable("Report", "{}", "report", "report nothing");
 	assert_readable("Heartbeat", "{\"host_id\":\"h1\",\"contiguous_seq\":4}", "heartbeat",
 	    "heartbeat h1 seq 4");
@@ -70,12 +76,50 @@ every_message_says_in_one_line_what_it_is(void **state)
 	assert_readable("SyncAnswer", "{\"verdict\":\"sync_page\",\"as_of_seq\":9,\"last\":true}",
 	    "sync.answer", "sync page of 0 as of 9 last");
 	assert_readable("LogTailRequest", "{\"executor_id\":\"" ID "\"}", "logs", "logs " ID);
+	assert_readable("LogTailRequest", "{\"executor_id\":\"" ID "\",\"name\":\"web/0\"}", "logs",
+	    "logs web/0");
 	assert_readable("LogTailAnswer", "{\"data\":\"aGkK\",\"total_bytes\":9}", "logs.answer",
 	    "logs 3 of 9 bytes");
 	assert_readable("LogTailAnswer", "{\"error\":{\"message\":\"gone\"}}", "logs.answer",
 	    "logs refused: gone");
+	assert_readable("Event",
+	    "{\"cursor\":7,\"kind\":\"executor.failed\",\"session\":\"web\",\"executor\":\"web/0\","
+	    "\"host\":\"h1\",\"text\":\"exit 7\"}",
+	    "event", "executor.failed web/0 on h1: exit 7");
+	assert_readable("Event", "{\"kind\":\"session.created\",\"session\":\"web\"}", "event",
+	    "session.created web");
+	assert_readable(
+	    "Event", "{\"kind\":\"host.ready\",\"host\":\"h1\"}", "event", "host.ready h1");
 	assert_readable(
 	    "Error", "{\"kind\":\"invalid\",\"message\":\"no\"}", "error", "invalid: no");
+}
+
+/* An executor report whose other fields are these, and how its summary goes on behind the name. */
+static void
+assert_report_ends(const char *fields, const char *rest)
+{
+	char json[200], summary[100];
+
+	snprintf(json, sizeof(json), "{\"executors\":[{\"name\":\"web/0\",%s}]}", fields);
+	snprintf(summary, sizeof(summary), "report web/0 %s", rest);
+	assert_readable("Report", json, "report", summary);
+}
+
+static void
+a_report_says_how_it_ended(void **state)
+{
+	(void)state;
+	assert_report_ends("\"state\":\"succeeded\",\"exit_code\":0", "succeeded");
+	assert_report_ends("\"state\":\"failed\",\"exit_code\":7", "failed, exit 7");
+	assert_report_ends(
+	    "\"state\":\"failed\",\"exit_code\":-1,\"signal\":9", "failed, signal 9");
+	assert_report_ends(
+	    "\"state\":\"failed\",\"signal\":9,\"oom\":true", "failed, out of memory");
+	assert_report_ends("\"state\":\"failed\",\"exit_code\":-1,\"reason\":\"host_reboot\"",
+	    "failed, host_reboot");
+	assert_report_ends(
+	    "\"state\":\"failed\",\"exit_code\":7,\"gone_generation\":2", "failed, exit 7, gone");
+	assert_report_ends("\"state\":\"running\",\"exit_code\":-1", "running");
 }
 
 static void
@@ -120,6 +164,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_message_says_in_one_line_what_it_is),
+	    cmocka_unit_test(a_report_says_how_it_ended),
 	    cmocka_unit_test(api_messages_are_named_by_their_endpoint_and_object),
 	    cmocka_unit_test(a_summary_is_one_short_line_whatever_the_message_holds),
 	};

@@ -1,0 +1,60 @@
+/* sim_judge: the lease of the judge, and one look. */
+#include "arena.h"
+#include "err.h"
+#include "sim.h"
+
+/* A new lease begins to listen anew, as the judge's thread does. */
+static bool
+lease_hold(struct sim_hub *h)
+{
+	struct store_lease lease = h->judge.lease;
+	struct err err = {0};
+	bool held = false;
+
+	if (store_lease_hold(h->store, &lease, h->hub.settings.instance, &held, &err) != 0)
+		world_violated(h->world, "lease of the judge: %s", err.text);
+	if (!held) {
+		h->judge.lease.epoch = 0;
+		return false;
+	}
+	if (lease.epoch != h->judge.lease.epoch) {
+		judge_look_forget(&h->judge);
+		h->judge_since_us = h->world->clock.mono_us;
+		world_say(h->world, "%s judges", h->hub.settings.instance);
+	}
+	h->judge.lease = lease;
+	return true;
+}
+
+static void
+lease_leave(struct sim_hub *h)
+{
+	struct err err = {0};
+
+	if (h->judge.lease.epoch > 0 && store_lease_release(h->store, &h->judge.lease, &err) != 0)
+		world_violated(h->world, "lease of the judge: %s", err.text);
+	h->judge.lease.epoch = 0;
+}
+
+void
+judge_round(struct world *w, struct sim_event *e)
+{
+	struct sim_hub *h = e->who;
+	struct err err = {0};
+	int64_t since;
+
+	if (!hub_hears(h)) {
+		h->listening_us = 0;
+		lease_leave(h);
+		return;
+	}
+	if (h->listening_us == 0)
+		h->listening_us = w->clock.mono_us;
+	if (!lease_hold(h))
+		return;
+	since = h->listening_us > h->judge_since_us ? h->listening_us : h->judge_since_us;
+	w->rows_changed = true;
+	arena_reset(h->judge.arena);
+	if (judge_look(&h->judge, w->clock.mono_us, since, &err) != 0)
+		world_violated(w, "the judge: %s", err.text);
+}

@@ -1,0 +1,192 @@
+/* sim_net: messages that vanish, come twice, late and out of order; two streams that keep what they
+ * acknowledged until somebody wipes them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "err.h"
+#include "sim.h"
+
+#define ACK_WAIT_US (15 * SECOND_US)
+
+static int64_t
+hop_us(struct world *w)
+{
+	int64_t us = world_between(w, 200, 5000);
+
+	if (world_fault(w, w->overtake))
+		us += world_between(w, 0, 3 * SECOND_US); /* others overtake it */
+	if (world_fault(w, w->hold))
+		us += world_between(w, 5 * SECOND_US, 70 * SECOND_US);
+	return us;
+}
+
+static struct bus_msg *
+copy(const struct bus_msg *m)
+{
+	struct bus_msg *c = bus_msg_copy(m);
+
+	if (!c)
+		abort();
+	return c;
+}
+
+void
+net_send_take(struct world *w, void (*fn)(struct world *w, struct sim_event *e), void *who,
+    uint64_t number, int64_t sent_us, struct bus_msg *msg)
+{
+	unsigned copies = world_fault(w, w->lose) ? 0 : world_fault(w, w->repeat) ? 2 : 1;
+
+	for (; msg && copies > 0; copies--) {
+		struct sim_event *e = world_at(w, hop_us(w), fn, who, number);
+
+		e->sent_us = sent_us;
+		e->msg = copy(msg);
+	}
+	bus_msg_free(msg);
+}
+
+struct bus_msg *
+net_copy(struct world *w, const struct bus_out *out)
+{
+	struct bus_msg view = bus_msg_of(w->bus, out);
+	struct bus_msg *m = bus_msg_flat(w->bus, &view, NULL, NULL, 0);
+
+	if (!m)
+		abort();
+	return m;
+}
+
+struct bus_msg *
+net_encode(struct world *w, const struct courier_message *m)
+{
+	struct bus_out out;
+	struct err err = {0};
+
+	if (courier_encode(m, w->arena, &out, &err) != 0) {
+		world_violated(w, "cannot be encoded: %s", err.text);
+		return NULL;
+	}
+	return net_copy(w, &out);
+}
+
+/* ---- FL_COMMANDS: stores, and republishes what it stored, once per Msg-Id ---- */
+
+static bool
+seen_before(struct sim_streams *s, const char *msg_id)
+{
+	struct sim_seen *known;
+
+	for (known = s->seen; known; known = known->next) {
+		if (strcmp(known->msg_id, msg_id) == 0)
+			return true;
+	}
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		abort();
+	snprintf(known->msg_id, sizeof(known->msg_id), "%s", msg_id);
+	known->next = s->seen;
+	s->seen = known;
+	return false;
+}
+
+/* What was republished before a wipe arrives all the same, as long as it was already out. */
+void
+stream_command(struct world *w, const struct bus_out *out, size_t host)
+{
+	struct sim_streams *s = &w->streams;
+	char seq[24], last[24];
+	const struct bus_header more[] = {{"Nats-Sequence", seq}, {"Nats-Last-Sequence", last}};
+	struct bus_msg view = bus_msg_of(w->bus, out);
+
+	if (seen_before(s, out->msg_id))
+		return;
+	s->command_seq++;
+	snprintf(seq, sizeof(seq), "%llu", (unsigned long long)s->command_seq);
+	snprintf(last, sizeof(last), "%llu", (unsigned long long)s->last_seq[host]);
+	s->last_seq[host] = s->command_seq;
+	net_send_take(w, host_live, &w->hosts[host], s->commands_generation, w->now_us,
+	    bus_msg_flat(w->bus, &view, NULL, more, COUNT_OF(more)));
+}
+
+void
+stream_wipe_commands(struct world *w)
+{
+	struct sim_streams *s = &w->streams;
+
+	while (s->seen) {
+		struct sim_seen *known = s->seen;
+
+		s->seen = known->next;
+		free(known);
+	}
+	s->command_seq = 0;
+	memset(s->last_seq, 0, sizeof(s->last_seq));
+	s->commands_generation++;
+}
+
+/* ---- FL_REPORTS: keeps until acknowledged, delivers again after the wait ---- */
+
+void
+stream_report_take(struct world *w, struct bus_msg *msg)
+{
+	struct sim_report *r = calloc(1, sizeof(*r)), **end = &w->streams.reports;
+
+	if (!r)
+		abort();
+	r->msg = msg;
+	r->seq = ++w->streams.report_seq;
+	while (*end)
+		end = &(*end)->next;
+	*end = r;
+}
+
+size_t
+stream_fetch(struct world *w, struct bus_msg **ret, uint64_t *ret_seqs, size_t n)
+{
+	size_t got = 0;
+
+	for (struct sim_report *r = w->streams.reports; r && got < n; r = r->next) {
+		if (r->not_before_us > w->now_us || world_fault(w, 200))
+			continue;
+		r->not_before_us = w->now_us + ACK_WAIT_US;
+		ret_seqs[got] = r->seq;
+		ret[got++] = r->msg;
+	}
+	return got;
+}
+
+void
+stream_ack(struct world *w, uint64_t seq)
+{
+	struct sim_report **at = &w->streams.reports;
+
+	while (*at && (*at)->seq != seq)
+		at = &(*at)->next;
+	if (*at) {
+		struct sim_report *r = *at;
+
+		*at = r->next;
+		bus_msg_free(r->msg);
+		free(r);
+	}
+}
+
+/* Sequences go on: an acknowledgement of a forgotten message must not hit another one. */
+void
+stream_wipe_reports(struct world *w)
+{
+	while (w->streams.reports)
+		stream_ack(w, w->streams.reports->seq);
+}
+
+size_t
+stream_report_count(const struct world *w)
+{
+	size_t n = 0;
+
+	for (const struct sim_report *r = w->streams.reports; r; r = r->next)
+		n++;
+	return n;
+}
