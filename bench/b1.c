@@ -56,6 +56,7 @@ order_make(struct b1 *b)
 
 	b->order = calloc(b->rows, sizeof(*b->order));
 	bench_must(group && b->order ? 0 : -1, NULL, "memory");
+	bench_must(per_host > 0 ? 0 : -1, NULL, "rows for every host");
 	srandom(1);
 	for (unsigned i = 0; i < groups; i++)
 		group[i] = i;

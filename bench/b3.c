@@ -127,6 +127,7 @@ part_api(struct b3 *b, unsigned round, struct id *ret_executor)
 	    .executor_body = "",
 	    .executor_body_size = 1,
 	    .replicas = 1,
+	    .max_unavailable = 1,
 	    .driver = "process",
 	    .selector = "",
 	    .resources = {.slots = 1},

@@ -56,10 +56,8 @@ bench_say(const char *claim, const char *measured, const char *baseline, double 
 }
 
 void
-bench_must(int r, const struct err *err, const char *what)
+bench_fail(const struct err *err, const char *what)
 {
-	if (r == 0)
-		return;
 	fprintf(stderr, "bench: %s: %s\n", what, err ? err->text : "failed");
 	exit(2); /* handlers registered with atexit clean up */
 }

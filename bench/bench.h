@@ -28,8 +28,16 @@ double bench_median(double *figures, size_t n);
 bool bench_say(const char *claim, const char *measured, const char *baseline, double value,
     bool at_least, double goal);
 
+_Noreturn void bench_fail(const struct err *err, const char *what);
+
 /* r 0: goes on. */
-void bench_must(int r, const struct err *err, const char *what);
+static inline void
+bench_must(int r, const struct err *err, const char *what)
+{
+	if (r != 0)
+		bench_fail(err, what);
+}
+
 /* "--name N" anywhere in the arguments, else fallback. */
 long bench_option(int argc, char **argv, const char *name, long fallback);
 
