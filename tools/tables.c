@@ -1,5 +1,5 @@
 /* fairlead-tables: prints what is written once, as rows of the code, in the form in which it stands
- * a second time: Markdown of docs/protocol.md, the CHECK of the schema.  tests/checks/generated.sh
+ * a second time: Markdown of the documents, the CHECK of the schema.  tests/checks/generated.sh
  * compares the two. */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,7 +10,10 @@
 #include "arena.h"
 #include "codec.h"
 #include "err.h"
+#include "hub_bounds.h"
+#include "metrics.h"
 #include "route.h"
+#include "scheduler_bounds.h"
 #include "state.h"
 #include "streams.h"
 #include "subjects.h"
@@ -199,6 +202,167 @@ print_limits(void)
 	return 0;
 }
 
+/* One bound: how much or how long, what it holds back, what happens then, and where that shows. */
+struct bound {
+	long long value;
+	const char *unit, *what, *then, *seen;
+};
+
+static void
+print_value(long long value, const char *unit)
+{
+	if (strcmp(unit, "bytes") == 0 && value % (1024 * 1024) == 0)
+		printf("%lld MiB", value / (1024 * 1024));
+	else if (strcmp(unit, "bytes") == 0 && value % 1024 == 0)
+		printf("%lld KiB", value / 1024);
+	else if (strcmp(unit, "ms") == 0 && value % 1000 == 0)
+		printf("%lld s", value / 1000);
+	else
+		printf("%lld %s", value, unit);
+}
+
+static void
+print_bound_rows(const char *where, const struct bound *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		printf("| %s | %s | ", where, rows[i].what);
+		print_value(rows[i].value, rows[i].unit);
+		printf(" | %s | %s |\n", rows[i].then, *rows[i].seen ? rows[i].seen : "-");
+	}
+}
+
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound hub_bounds[] = {
+#include "hub_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound scheduler_bounds[] = {
+#include "scheduler_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound agent_bounds[] = {
+#include "agent_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound runtime_bounds[] = {
+#include "runtime_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound bus_bounds[] = {
+#include "bus_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound store_bounds[] = {
+#include "store_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound obs_bounds[] = {
+#include "obs_bounds.def"
+};
+#define BOUND_ROW(name, value, unit, what, then, seen) {(value), unit, what, then, seen},
+static const struct bound cli_bounds[] = {
+#include "cli_bounds.def"
+};
+
+static int
+print_bounds(void)
+{
+	static const struct {
+		const char *where;
+		const struct bound *rows;
+		size_t n;
+	} parts[] = {
+	    {"hub", hub_bounds, COUNT_OF(hub_bounds)},
+	    {"scheduler", scheduler_bounds, COUNT_OF(scheduler_bounds)},
+	    {"agent", agent_bounds, COUNT_OF(agent_bounds)},
+	    {"agent, executors", runtime_bounds, COUNT_OF(runtime_bounds)},
+	    {"fairlead", cli_bounds, COUNT_OF(cli_bounds)},
+	    {"every connection to the bus", bus_bounds, COUNT_OF(bus_bounds)},
+	    {"Postgres", store_bounds, COUNT_OF(store_bounds)},
+	    {"hub and scheduler, HTTP", obs_bounds, COUNT_OF(obs_bounds)},
+	};
+
+	printf("| where | what is bounded | at most | what happens then | where that shows |\n"
+	       "|---|---|---|---|---|\n");
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		print_bound_rows(parts[i].where, parts[i].rows, parts[i].n);
+	return 0;
+}
+
+/* One metric; read ones are gauges without a label. */
+struct metric_line {
+	const char *name, *type, *label, *help;
+};
+#define METRIC_ROW(field, type, name, help) {(name), metric_type_text(METRIC_##type), "", (help)},
+#define METRIC_FAMILY_ROW(field, type, name, label, help)                                          \
+	{(name), metric_type_text(METRIC_##type), (label), (help)},
+#define METRIC_READ_ROW(function, name, help) METRIC_ROW(function, GAUGE, name, help)
+
+static void
+print_metric_lines(const char *where, const struct metric_line *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		printf("| `%s` | %s | %s | %s | %s |\n", rows[i].name, rows[i].type,
+		    *rows[i].label ? rows[i].label : "-", where, rows[i].help);
+}
+
+static int
+print_metrics(void)
+{
+	const struct metric_line hub[] = {
+#include "hub_metrics.def"
+	};
+#define METRIC_ROW(field, type, name, help) {(name), metric_type_text(METRIC_##type), "", (help)},
+#define METRIC_FAMILY_ROW(field, type, name, label, help)                                          \
+	{(name), metric_type_text(METRIC_##type), (label), (help)},
+	const struct metric_line scheduler[] = {
+#include "scheduler_metrics.def"
+	};
+#define METRIC_ROW(field, type, name, help) {(name), metric_type_text(METRIC_##type), "", (help)},
+#define METRIC_FAMILY_ROW(field, type, name, label, help)                                          \
+	{(name), metric_type_text(METRIC_##type), (label), (help)},
+	const struct metric_line both[] = {
+#include "process_metrics.def"
+	};
+
+	printf("| metric | type | label | said by | what |\n|---|---|---|---|---|\n");
+	print_metric_lines("hub", hub, COUNT_OF(hub));
+	print_metric_lines("scheduler", scheduler, COUNT_OF(scheduler));
+	print_metric_lines("both", both, COUNT_OF(both));
+	return 0;
+}
+
+static int
+print_queues(void)
+{
+	printf("| service | queue | holds | what was full, and what happens then |\n"
+	       "|---|---|---|---|\n");
+#define QUEUE_ROW(name, text, bound, what) printf("| hub | `%s` | %d | %s |\n", text, bound, what);
+#include "hub_queues.def"
+#define QUEUE_ROW(name, text, bound, what)                                                         \
+	printf("| scheduler | `%s` | %d | %s |\n", text, bound, what);
+#include "scheduler_queues.def"
+	return 0;
+}
+
+static int
+print_consumers(void)
+{
+	printf("| consumer | stream | an acknowledgement is awaited | unacknowledged at most | "
+	       "deliveries |\n|---|---|---|---|---|\n");
+	for (size_t i = 0; i < streams_consumers_count; i++) {
+		const struct bus_consumer *c = &streams_consumers[i];
+
+		printf("| `%s` | `%s` | %" PRId64 " s, then delivered again | %" PRId64 " | ",
+		    c->durable, c->stream, (int64_t)c->ack_wait_s, (int64_t)c->max_ack_pending);
+		if (c->max_deliver < 0)
+			printf("without end |\n");
+		else
+			printf("%" PRId64 " |\n", (int64_t)c->max_deliver);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name, *help;
 	int (*print)(void);
@@ -210,6 +374,10 @@ static const struct {
     {"streams", "streams of the bus", print_streams},
     {"endpoints", "endpoints of the API", print_endpoints},
     {"limits", "sizes that are refused beyond", print_limits},
+    {"bounds", "queues and timeouts, and what happens at their end", print_bounds},
+    {"metrics", "what /metrics says", print_metrics},
+    {"queues", "queues that may be full, and what happens then", print_queues},
+    {"consumers", "consumers of the streams", print_consumers},
 };
 
 int
