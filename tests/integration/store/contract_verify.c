@@ -9,7 +9,8 @@
 
 #define INVARIANTS 14 /* that every store can be asked for */
 
-static void
+/* How h1 said hello. */
+static struct store_hello
 cell_fill(struct rig *r)
 {
 	struct store_hello h = host_make(r, "h1");
@@ -27,6 +28,7 @@ cell_fill(struct rig *r)
 	OK(r, store_fold_counters(r->s, &r->lease, &n, &r->err));
 	OK(r, store_event_publish(r->s, &r->lease, NULL, &n, &r->newest_event, NULL, &r->err));
 	assert_true(n > 2);
+	return h;
 }
 
 static bool
@@ -91,12 +93,34 @@ every_planted_corruption_is_found_O5(void **state)
 	assert_true(planted >= INVARIANTS);
 }
 
+/* The cell was restored to a time before its hosts got a command: a report of that command is late,
+ * not wrong.  A number of this term that nobody gave is wrong still. */
+static void
+what_only_the_lost_history_commanded_violates_nothing_K6(void **state)
+{
+	struct rig *r = *state;
+	const char *invariant = "accepted_never_exceeds_generation";
+	struct store_hello h = cell_fill(r);
+	struct store_executor e = executor_of(r, "web", 1);
+	struct report report = report_of(&e, &h, EXECUTOR_RUNNING);
+
+	r->factory->term_set(r->cell, 1);
+	report.accepted_generation = e.generation + 1;
+	join_one(r, report);
+	assert_int_equal(executor_of(r, "web", 1).accepted_generation, e.generation + 1);
+	assert_false(is_found(r, invariant));
+	report.accepted_generation = (UINT64_C(1) << 40) + 1;
+	join_one(r, report);
+	assert_true(is_found(r, invariant));
+}
+
 int
 contract_verify_run(const struct store_factory *f)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(an_empty_cell_violates_nothing_O5),
 	    TEST(a_healthy_cell_violates_nothing_O5),
+	    TEST(what_only_the_lost_history_commanded_violates_nothing_K6),
 	    cmocka_unit_test(every_planted_corruption_is_found_O5),
 	};
 	char name[96];
