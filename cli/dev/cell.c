@@ -15,7 +15,7 @@
 
 #define READY_TIMEOUT_US (60 * SECOND_US)
 #define READY_STEP_MS 50
-#define CALL_TIMEOUT_MS 20000
+#define CALL_TIMEOUT_MS 75000 /* beyond their own --timeout */
 #define STOP_TIMEOUT_MS 15000
 #define RESTART_FIRST_MS 200
 #define RESTART_MAX_MS 5000
@@ -141,7 +141,8 @@ prepare(struct cell *c, struct err *err)
 {
 	char url[200];
 	const char *const migrate[] = {"admin", "migrate", url, "--timeout=15s", NULL};
-	const char *const bus_init[] = {"admin", "bus-init", "--timeout=15s", NULL};
+	/* A new cluster may need several elections of up to 9 s each. */
+	const char *const bus_init[] = {"admin", "bus-init", "--timeout=60s", NULL};
 
 	snprintf(url, sizeof(url), "--database-url=%s", c->database_url);
 	if (call(c, "migrate", migrate, err) != 0)
