@@ -43,12 +43,8 @@ pg_store_exhaust(struct store *s, const struct store_lease *lease, const char *p
 		return -1;
 	if (PQntuples(found) == 0)
 		return 0;
-	if (pg_begin_fenced(pg, lease, err) != 0)
+	if (pg_run_fenced(pg, lease, &exhaust, &p, &r, err) != 0)
 		return -1;
-	if (pg_run(pg, &exhaust, &p, &r, err) != 0) {
-		pg_rollback(pg);
-		return -1;
-	}
 	*ret_n = (size_t)pg_int(r, 0, 0);
-	return pg_commit(pg, err);
+	return 0;
 }

@@ -123,12 +123,8 @@ pg_store_fold_counters(
 	struct pg *pg = pg_of(s);
 
 	*ret_folded = 0;
-	if (pg_begin_fenced(pg, lease, err) != 0)
+	if (pg_run_fenced(pg, lease, &fold, NULL, &r, err) != 0)
 		return -1;
-	if (pg_run(pg, &fold, NULL, &r, err) != 0) {
-		pg_rollback(pg);
-		return -1;
-	}
 	*ret_folded = (size_t)pg_int(r, 0, 0);
-	return pg_commit(pg, err);
+	return 0;
 }

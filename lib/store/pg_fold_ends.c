@@ -221,12 +221,8 @@ pg_fold_closing(struct pg_fold *f, struct err *err)
 
 	pg_params_init(&p, f->arena);
 	pg_add_int4(&p, f->pool_id);
-	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
+	if (pg_run_fenced(f->pg, f->lease, &close, &p, &r, err) != 0)
 		return -1;
-	if (pg_run(f->pg, &close, &p, &r, err) != 0) {
-		pg_rollback(f->pg);
-		return -1;
-	}
 	f->result->closed_sessions += (size_t)pg_int(r, 0, 0);
-	return pg_commit(f->pg, err);
+	return 0;
 }

@@ -97,21 +97,6 @@ fence_check(const struct store_lease *l, const PGresult *r, struct err *err)
 	return 0;
 }
 
-int
-pg_fence(struct pg *pg, const struct store_lease *l, struct err *err)
-{
-	CLEANUP(arena_free) struct arena *a = arena_new(0);
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_params p;
-
-	if (!a)
-		return pg_no_room(err);
-	fence_params(&p, l, a);
-	if (pg_run(pg, &fence, &p, &r, err) != 0)
-		return -1;
-	return fence_check(l, r, err);
-}
-
 static int
 begin_fenced(
     struct pg *pg, const struct store_lease *l, struct pg_step steps[2], size_t n, struct err *err)
@@ -153,4 +138,23 @@ pg_begin_fenced_with(struct pg *pg, const struct store_lease *l, const struct pg
 	}
 	PQclear(steps[1].result);
 	return -1;
+}
+
+int
+pg_run_fenced(struct pg *pg, const struct store_lease *l, const struct pg_statement *st,
+    struct pg_params *p, PGresult **ret_result, struct err *err)
+{
+	CLEANUP(PQclear) PGresult *r = NULL;
+
+	if (pg_begin_fenced(pg, l, err) != 0)
+		return -1;
+	if (pg_run(pg, st, p, &r, err) != 0) {
+		pg_rollback(pg);
+		return -1;
+	}
+	if (pg_commit(pg, err) != 0)
+		return -1;
+	if (ret_result)
+		*ret_result = TAKE(r);
+	return 0;
 }

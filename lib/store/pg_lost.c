@@ -86,15 +86,11 @@ verdicts_grant(struct pg *pg, const struct store_lease *lease, const char *pool,
 	pg_add_int4(&p, RULES_RETURN_MINUTES);
 	pg_add_text(&p, RULES_HELD_BY_CAP);
 	pg_add_text(&p, RULES_HELD_BY_RETURN);
-	if (pg_begin_fenced(pg, lease, err) != 0)
+	if (pg_run_fenced(pg, lease, &grant, &p, &r, err) != 0)
 		return -1;
-	if (pg_run(pg, &grant, &p, &r, err) != 0) {
-		pg_rollback(pg);
-		return -1;
-	}
 	ret->granted = (size_t)pg_int(r, 0, 0);
 	ret->held = (size_t)pg_int(r, 0, 1);
-	return pg_commit(pg, err);
+	return 0;
 }
 
 /* ---- executors ---- */

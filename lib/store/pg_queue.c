@@ -186,11 +186,5 @@ pg_store_queue_why(struct store *s, const struct store_lease *lease, const struc
 		pg_put_text(&array, json ? json : "{}");
 	}
 	pg_array_end(&array);
-	if (pg_begin_fenced(pg_of(s), lease, err) != 0)
-		return -1;
-	if (pg_run(pg_of(s), &set, &p, NULL, err) != 0) {
-		pg_rollback(pg_of(s));
-		return -1;
-	}
-	return pg_commit(pg_of(s), err);
+	return pg_run_fenced(pg_of(s), lease, &set, &p, NULL, err);
 }

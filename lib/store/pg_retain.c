@@ -47,14 +47,10 @@ step_run(struct pg *pg, const struct store_lease *lease, const struct pg_stateme
 {
 	CLEANUP(PQclear) PGresult *r = NULL;
 
-	if (pg_begin_fenced(pg, lease, err) != 0)
+	if (pg_run_fenced(pg, lease, st, p, &r, err) != 0)
 		return -1;
-	if (pg_run(pg, st, p, &r, err) != 0) {
-		pg_rollback(pg);
-		return -1;
-	}
 	*ret = (uint64_t)pg_int(r, 0, 0);
-	return pg_commit(pg, err);
+	return 0;
 }
 
 int
