@@ -65,9 +65,9 @@ look_at_clock() { # sets $now: milliseconds since boot, suspended time counted
 	IFS='. ' read -r now_s now_cs now_rest </proc/uptime
 	now=$((now_s * 1000 + (1$now_cs - 100) * 10))
 }
-random() { # sets $random: 0..$1-1
-	new_id
-	random=$((0x$new_a % $1))
+random() { # sets $random, and not $new: 0..$1-1
+	IFS=- read -r random random_rest </proc/sys/kernel/random/uuid
+	random=$((0x$random % $1))
 }
 # ---- records: one variable each, r_<id>, of these words ----
 

@@ -110,6 +110,36 @@ unanswered_heartbeats_bring_a_hello_L11(void **state)
 	kit_fence(k);
 }
 
+/* More heartbeats than an agent may leave unanswered: one that does not know its answers says
+ * hello. */
+static void
+answered_heartbeats_need_no_hello_L11(void **state)
+{
+	struct kit *k = *state;
+	unsigned heartbeats, hellos;
+
+	kit_settled_start(k);
+	hellos = k->hello.count;
+	heartbeats = k->heartbeat.count;
+	kit_expect(k, "heartbeats go on", k->heartbeat.count >= heartbeats + 8);
+	kit_require(k, "and no hello is said between them", k->hello.count == hellos);
+}
+
+static void
+an_answer_to_no_heartbeat_of_its_own_is_no_answer_L11_K25(void **state)
+{
+	struct kit *k = *state;
+	unsigned hellos;
+
+	kit_settled_start(k);
+	hellos = k->hello.count;
+	k->strange_heartbeat_nonce = true;
+	kit_expect(k, "a hello, as if nobody had answered", k->hello.count > hellos);
+	k->strange_heartbeat_nonce = false;
+	kit_settle(k);
+	kit_fence(k);
+}
+
 static void
 heartbeats_carry_the_digest_of_the_records_K19(void **state)
 {
@@ -237,6 +267,8 @@ const struct kit_case cases_verdict[] = {
     KIT_CASE(a_heartbeat_answered_hello_required_brings_a_hello_and_stops_nothing_K2),
     KIT_CASE(a_sync_answered_hello_required_brings_a_hello_K2),
     KIT_CASE(unanswered_heartbeats_bring_a_hello_L11),
+    KIT_CASE(answered_heartbeats_need_no_hello_L11),
+    KIT_CASE(an_answer_to_no_heartbeat_of_its_own_is_no_answer_L11_K25),
     KIT_CASE(heartbeats_carry_the_digest_of_the_records_K19),
     KIT_CASE(a_hello_carries_digest_and_generation_of_every_record_K3),
     KIT_CASE(what_the_answer_calls_absent_is_stopped_and_forgotten_K6),

@@ -102,7 +102,8 @@ struct kit {
 	/* answers */
 	Fairlead__V1__HelloVerdict verdict;
 	bool mute_hello, mute_sync, mute_heartbeat;
-	bool hello_required; /* by the next heartbeat's answer, until a hello comes */
+	bool strange_heartbeat_nonce; /* answers echo what no heartbeat carried */
+	bool hello_required;          /* by the next heartbeat's answer, until a hello comes */
 	bool report_all;
 	uint64_t epoch, ticket, host_seq, floor, as_of;
 	int64_t cp_offset_us; /* control-plane time - this machine's */

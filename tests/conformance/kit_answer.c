@@ -206,6 +206,7 @@ on_heartbeat(struct kit *k, const struct bus_msg *m)
 	struct courier_message out = {.host = k->host, .message = &a.base};
 	const Fairlead__V1__Heartbeat *q;
 	char subject[KIT_TEXT_BYTES];
+	struct id strange;
 	struct err err;
 
 	take(k, &k->heartbeat, m, &fairlead__v1__heartbeat__descriptor);
@@ -216,6 +217,10 @@ on_heartbeat(struct kit *k, const struct bus_msg *m)
 			? FAIRLEAD__V1__HEARTBEAT_VERDICT__HEARTBEAT_HELLO_REQUIRED
 			: FAIRLEAD__V1__HEARTBEAT_VERDICT__HEARTBEAT_OK;
 	a.nonce_id = q->nonce_id;
+	if (k->strange_heartbeat_nonce) {
+		strange = id_new();
+		a.nonce_id = wire_bytes_of_id(&strange, k->arena);
+	}
 	a.epoch = k->epoch;
 	a.host_seq = k->host_seq;
 	a.cp_now_us = cp_now_us(k);
