@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "err.h"
+#include "pg_command.h"
 #include "pg_item.h"
 #include "pg_lease.h"
 
@@ -47,6 +48,34 @@ pg_fold_add_ids(struct pg_fold *f, const struct id *ids, size_t n)
 {
 	for (size_t i = 0; i < n && f->id_count < sizeof(f->ids) / sizeof(f->ids[0]); i++)
 		f->ids[f->id_count++] = ids[i];
+}
+
+int
+pg_fold_tell(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p,
+    enum desired_state desired, const char *stopped_for, size_t *ret_n, struct err *err)
+{
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_target *targets;
+	struct id *ids = NULL;
+	size_t n, messages = 0;
+
+	if (pg_run(f->pg, st, p, &r, err) != 0)
+		return -1;
+	n = (size_t)PQntuples(r);
+	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
+	if (!targets)
+		return pg_no_room(err);
+	for (size_t i = 0; i < n; i++)
+		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
+		    .host_id = pg_text(r, (int)i, 1, f->arena),
+		    .desired = desired,
+		    .stopped_for = stopped_for,
+		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2)};
+	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
+		return -1;
+	pg_fold_add_ids(f, ids, messages);
+	*ret_n = n;
+	return 0;
 }
 
 static int

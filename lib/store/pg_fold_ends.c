@@ -5,7 +5,6 @@
 #include "arena.h"
 #include "err.h"
 #include "pg_capacity.h"
-#include "pg_command.h"
 #include "pg_fold.h"
 #include "pg_lease.h"
 #include "pg_replace.h"
@@ -94,30 +93,17 @@ absent_write(struct pg_fold *f, struct err *err)
 	    "   WHERE pool_id = $1 AND folded_at IS NOT NULL"
 	    "   AND ended_at <= clock_timestamp() - $2 * interval '1 millisecond'"
 	    "   ORDER BY ended_id LIMIT 1024) RETURNING executor_id)"
-	    "SELECT DISTINCT e.executor_id, e.host_id FROM t JOIN executor e USING (executor_id)"
+	    "SELECT DISTINCT e.executor_id, e.host_id, 0 FROM t JOIN executor e USING"
+	    " (executor_id)"
 	    " JOIN host_executor x USING (executor_id) WHERE e.desired <> 3 ORDER BY 1"};
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_target *targets;
 	struct pg_params p;
-	struct id *ids = NULL;
-	size_t n, messages = 0;
+	size_t n = 0;
 
 	pg_params_init(&p, f->arena);
 	pg_add_int4(&p, f->pool_id);
 	pg_add_int4(&p, (int32_t)f->absent_after_ms);
-	if (pg_run(f->pg, &take, &p, &r, err) != 0)
+	if (pg_fold_tell(f, &take, &p, DESIRED_ABSENT, NULL, &n, err) != 0)
 		return -1;
-	n = (size_t)PQntuples(r);
-	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
-	if (!targets)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, f->arena),
-		    .desired = DESIRED_ABSENT};
-	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
-		return -1;
-	pg_fold_add_ids(f, ids, messages);
 	f->result->more = f->result->more || n == PG_FOLD_LIMIT;
 	return 0;
 }

@@ -5,7 +5,6 @@
 
 #include "arena.h"
 #include "err.h"
-#include "pg_command.h"
 #include "pg_fold.h"
 #include "pg_lease.h"
 
@@ -111,31 +110,12 @@ stop(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err *e
 	    " WHERE e.session_id = $1 AND ($2 OR e.executor_id = $3) AND e.rank < 90"
 	    " AND (e.desired = 1 OR ($4 AND e.desired = 2 AND c.stop_grace_ms > 0))"
 	    " ORDER BY e.executor_id LIMIT 1024"};
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_target *targets;
 	struct pg_params p;
-	struct id *ids;
-	size_t n, messages;
 
 	intent_params(f, in, &p);
 	pg_add_bool(&p, in->now);
-	if (pg_run(f->pg, &find, &p, &r, err) != 0)
-		return -1;
-	n = (size_t)PQntuples(r);
-	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
-	if (!targets)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, f->arena),
-		    .desired = DESIRED_STOP,
-		    .stopped_for = is_close(in) ? "close" : "user",
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2)};
-	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
-		return -1;
-	pg_fold_add_ids(f, ids, messages);
-	*ret_n = n;
-	return 0;
+	return pg_fold_tell(
+	    f, &find, &p, DESIRED_STOP, is_close(in) ? "close" : "user", ret_n, err);
 }
 
 static int

@@ -5,7 +5,6 @@
 #include "arena.h"
 #include "err.h"
 #include "pg.h"
-#include "pg_command.h"
 #include "pg_fold.h"
 
 struct size {
@@ -91,32 +90,12 @@ surplus_stop(
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
 	    " WHERE e.session_id = $1 AND e.idx >= $2 AND e.rank BETWEEN 20 AND 89"
 	    " AND e.desired = 1 ORDER BY e.executor_id LIMIT 1024"};
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_target *targets;
 	struct pg_params p;
-	struct id *ids;
-	size_t n, messages;
 
 	pg_params_init(&p, f->arena);
 	pg_add_uuid(&p, session_id);
 	pg_add_int4(&p, from);
-	if (pg_run(f->pg, &find, &p, &r, err) != 0)
-		return -1;
-	n = (size_t)PQntuples(r);
-	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
-	if (!targets)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, f->arena),
-		    .desired = DESIRED_STOP,
-		    .stopped_for = "scale",
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2)};
-	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
-		return -1;
-	pg_fold_add_ids(f, ids, messages);
-	*ret_n = n;
-	return 0;
+	return pg_fold_tell(f, &find, &p, DESIRED_STOP, "scale", ret_n, err);
 }
 
 /* ---- more ---- */
