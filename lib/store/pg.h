@@ -78,6 +78,8 @@ void pg_put_text(struct pg_array *a, const char *text);
 void pg_put_int(struct pg_array *a, int64_t v); /* int2, int4, int8 by the array's type */
 void pg_put_bool(struct pg_array *a, bool v);
 void pg_array_end(struct pg_array *a);
+/* The whole array at once. */
+void pg_add_ids(struct pg_params *p, const struct id *ids, size_t n);
 
 /* ---- running ---- */
 /* Connects when needed.  *ret_result may be NULL when rows do not matter; else PQclear it. */

@@ -2,17 +2,6 @@
 
 #include "err.h"
 
-void
-pg_add_ids(struct pg_params *p, const struct id *ids, size_t n)
-{
-	struct pg_array array;
-
-	pg_array_begin(&array, p, PG_UUID, n);
-	for (size_t i = 0; i < n; i++)
-		pg_put_uuid(&array, &ids[i]);
-	pg_array_end(&array);
-}
-
 int
 pg_capacity_lock(
     struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err)

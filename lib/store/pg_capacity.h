@@ -12,6 +12,5 @@ MUST_USE int pg_capacity_lock(
  * after pg_capacity_lock. */
 MUST_USE int pg_capacity_free(
     struct pg *pg, const struct id *executor_ids, size_t n, struct arena *a, struct err *err);
-void pg_add_ids(struct pg_params *p, const struct id *ids, size_t n);
 
 #endif

@@ -2,7 +2,6 @@
  * them (K8).  A hub writes the wish; the pool's scheduler carries it out under locks. */
 #include "arena.h"
 #include "err.h"
-#include "pg_capacity.h"
 #include "pg_command.h"
 #include "pg_command_row.h"
 #include "pg_fold.h"

@@ -3,7 +3,6 @@
 #include "arena.h"
 #include "err.h"
 #include "pg.h"
-#include "pg_capacity.h"
 #include "store_bounds.h"
 
 int

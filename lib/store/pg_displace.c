@@ -160,14 +160,10 @@ displaced_insert(struct displace *w, struct err *err)
 	    "   ON CONFLICT (executor_id) DO NOTHING RETURNING executor_id, why)"
 	    "INSERT INTO event_outbox (kind, executor_id, text)"
 	    " SELECT 'executor.displaced', executor_id, why FROM d"};
-	struct pg_array array;
 	struct pg_params p;
 
 	pg_params_init(&p, w->arena);
-	pg_array_begin(&array, &p, PG_UUID, w->n);
-	for (size_t i = 0; i < w->n; i++)
-		pg_put_uuid(&array, &w->ids[i]);
-	pg_array_end(&array);
+	pg_add_ids(&p, w->ids, w->n);
 	return pg_run(w->pg, &insert, &p, NULL, err);
 }
 

@@ -9,7 +9,6 @@
 #include "arena.h"
 #include "err.h"
 #include "pg.h"
-#include "pg_capacity.h"
 #include "pg_command.h"
 #include "pg_item.h"
 #include "pg_lease.h"

@@ -2,7 +2,6 @@
 #include "arena.h"
 #include "err.h"
 #include "pg.h"
-#include "pg_capacity.h"
 #include "pg_item.h"
 
 int

@@ -238,3 +238,14 @@ pg_array_end(struct pg_array *a)
 	memcpy(a->data, header, n);
 	param_add(a->params, a->array, a->data, a->count > 0 ? a->size : n);
 }
+
+void
+pg_add_ids(struct pg_params *p, const struct id *ids, size_t n)
+{
+	struct pg_array array;
+
+	pg_array_begin(&array, p, PG_UUID, n);
+	for (size_t i = 0; i < n; i++)
+		pg_put_uuid(&array, &ids[i]);
+	pg_array_end(&array);
+}

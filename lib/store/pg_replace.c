@@ -2,7 +2,6 @@
 
 #include "arena.h"
 #include "err.h"
-#include "pg_capacity.h"
 
 int
 pg_replace_lock(
