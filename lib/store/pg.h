@@ -123,6 +123,10 @@ int64_t pg_time(const PGresult *r, int row, int column); /* us since 1970; NULL:
 const char *pg_text(const PGresult *r, int row, int column, struct arena *a);
 const void *pg_bytes(const PGresult *r, int row, int column, struct arena *a, size_t *ret_size);
 
+/* Runs a statement whose column 0 is ids, and reads them. */
+MUST_USE int pg_run_ids(struct pg *pg, const struct pg_statement *st, struct pg_params *p,
+    struct arena *a, struct id **ret, size_t *ret_n, struct err *err);
+
 /* "no memory for the answer" */
 int pg_no_room(struct err *err);
 

@@ -188,21 +188,14 @@ queued_replace(struct displace *w, size_t *ret_n, struct err *err)
 	    "d AS (INSERT INTO session_delta (sessions, from_states, to_states)"
 	    "   SELECT array_agg(session_id), array_agg(prev_state), array_agg(96::int2) FROM u"
 	    "   HAVING count(*) > 0) SELECT executor_id FROM u ORDER BY 1"};
-	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
-	struct id *ids;
-	size_t n;
+	struct id *ids = NULL;
+	size_t n = 0;
 
 	pg_params_init(&p, w->arena);
 	pg_add_text(&p, w->pool);
-	if (pg_run(w->pg, &cancel, &p, &r, err) != 0)
+	if (pg_run_ids(w->pg, &cancel, &p, w->arena, &ids, &n, err) != 0)
 		return -1;
-	n = (size_t)PQntuples(r);
-	ids = arena_calloc(w->arena, n + 1, sizeof(*ids));
-	if (!ids)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		ids[i] = pg_id(r, (int)i, 0);
 	return pg_replace(w->pg, ids, n, w->arena, ret_n, err);
 }
 

@@ -9,26 +9,6 @@
 #include "pg_lease.h"
 #include "pg_replace.h"
 
-/* The executor ids in column 0, distinct and sorted by the statement. */
-static int
-ids_read(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p, struct id **ret,
-    size_t *ret_n, struct err *err)
-{
-	CLEANUP(PQclear) PGresult *r = NULL;
-	struct id *ids;
-
-	if (pg_run(f->pg, st, p, &r, err) != 0)
-		return -1;
-	*ret_n = (size_t)PQntuples(r);
-	ids = arena_calloc(f->arena, *ret_n + 1, sizeof(*ids));
-	if (!ids)
-		return pg_no_room(err);
-	for (size_t i = 0; i < *ret_n; i++)
-		ids[i] = pg_id(r, (int)i, 0);
-	*ret = ids;
-	return 0;
-}
-
 /* Those of the ended whose session may want another one: a host refused them, gave up restarting
  * them, stopped them by itself (K24), or was retired under them; or we stopped them to move them.
  */
@@ -45,7 +25,7 @@ ended_replace(struct pg_fold *f, const struct id *ids, size_t n, struct err *err
 
 	pg_params_init(&p, f->arena);
 	pg_add_ids(&p, ids, n);
-	if (ids_read(f, &pick, &p, &unwished, &count, err) != 0 ||
+	if (pg_run_ids(f->pg, &pick, &p, f->arena, &unwished, &count, err) != 0 ||
 	    pg_replace_lock(f->pg, unwished, count, f->arena, err) != 0 ||
 	    pg_replace(f->pg, unwished, count, f->arena, &replaced, err) != 0)
 		return -1;
@@ -72,7 +52,7 @@ pg_fold_ended(struct pg_fold *f, struct err *err)
 	pg_add_int4(&p, f->pool_id);
 	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
 		return -1;
-	if (ids_read(f, &take, &p, &ids, &n, err) != 0 ||
+	if (pg_run_ids(f->pg, &take, &p, f->arena, &ids, &n, err) != 0 ||
 	    pg_capacity_lock(f->pg, ids, n, f->arena, err) != 0 ||
 	    ended_replace(f, ids, n, err) != 0 ||
 	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0) {
@@ -155,7 +135,7 @@ gone_write(struct pg_fold *f, const struct id *ids, size_t n, struct err *err)
 	pg_add_ids(&p, ids, n);
 	if (pg_capacity_lock(f->pg, ids, n, f->arena, err) != 0 ||
 	    pg_replace_lock(f->pg, ids, n, f->arena, err) != 0 ||
-	    ids_read(f, &wanted, &p, &successors, &count, err) != 0 ||
+	    pg_run_ids(f->pg, &wanted, &p, f->arena, &successors, &count, err) != 0 ||
 	    pg_run(f->pg, &lost, &p, NULL, err) != 0 || pg_run(f->pg, &mark, &p, NULL, err) != 0 ||
 	    pg_replace(f->pg, successors, count, f->arena, &replaced, err) != 0 ||
 	    pg_capacity_free(f->pg, ids, n, f->arena, err) != 0)
@@ -182,7 +162,8 @@ pg_fold_gone(struct pg_fold *f, struct err *err)
 	pg_add_int4(&p, f->pool_id);
 	if (pg_begin_fenced(f->pg, f->lease, err) != 0)
 		return -1;
-	if (ids_read(f, &take, &p, &ids, &n, err) != 0 || gone_write(f, ids, n, err) != 0) {
+	if (pg_run_ids(f->pg, &take, &p, f->arena, &ids, &n, err) != 0 ||
+	    gone_write(f, ids, n, err) != 0) {
 		pg_rollback(f->pg);
 		return -1;
 	}

@@ -198,20 +198,11 @@ lost_wanted(struct lost *l, struct id **ret, size_t *ret_n, struct err *err)
 	    "SELECT executor_id FROM executor WHERE executor_id = ANY($1::uuid[]) AND rank < 90"
 	    " AND (desired = 1 OR stopped_for IN ('drain', 'roll'))"
 	    " ORDER BY 1 FOR NO KEY UPDATE"};
-	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
 	pg_params_init(&p, l->arena);
 	pg_add_ids(&p, l->ids, l->n);
-	if (pg_run(l->pg, &wanted, &p, &r, err) != 0)
-		return -1;
-	*ret_n = (size_t)PQntuples(r);
-	*ret = arena_calloc(l->arena, *ret_n + 1, sizeof(**ret));
-	if (!*ret)
-		return pg_no_room(err);
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = pg_id(r, (int)i, 0);
-	return 0;
+	return pg_run_ids(l->pg, &wanted, &p, l->arena, ret, ret_n, err);
 }
 
 /* First commit wins against a host's own end (K15): only rows that have not ended are returned. */
@@ -279,23 +270,15 @@ expired_replace(struct lost *l, const char *pool, uint32_t grace_ms, struct stor
 	    " AND (h.verdict_by <> '' OR " JUDGE_LISTENS ")"
 	    " AND NOT EXISTS (SELECT 1 FROM executor n WHERE n.session_id = e.session_id"
 	    "   AND n.idx = e.idx AND n.attempt > e.attempt) ORDER BY 1 LIMIT 1024"};
-	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
-	struct id *ids;
-	size_t n, replaced;
+	struct id *ids = NULL;
+	size_t n = 0, replaced = 0;
 
 	pg_params_init(&p, l->arena);
 	pg_add_text(&p, pool);
 	pg_add_int4(&p, (int32_t)grace_ms);
-	if (pg_run(l->pg, &find, &p, &r, err) != 0)
-		return -1;
-	n = (size_t)PQntuples(r);
-	ids = arena_calloc(l->arena, n + 1, sizeof(*ids));
-	if (!ids)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		ids[i] = pg_id(r, (int)i, 0);
-	if (pg_replace_lock(l->pg, ids, n, l->arena, err) != 0 ||
+	if (pg_run_ids(l->pg, &find, &p, l->arena, &ids, &n, err) != 0 ||
+	    pg_replace_lock(l->pg, ids, n, l->arena, err) != 0 ||
 	    pg_replace(l->pg, ids, n, l->arena, &replaced, err) != 0)
 		return -1;
 	ret->replaced += replaced;

@@ -68,3 +68,24 @@ pg_bytes(const PGresult *r, int row, int column, struct arena *a, size_t *ret_si
 	*ret_size = (size_t)PQgetlength(r, row, column);
 	return arena_memdup(a, PQgetvalue(r, row, column), *ret_size);
 }
+
+int
+pg_run_ids(struct pg *pg, const struct pg_statement *st, struct pg_params *p, struct arena *a,
+    struct id **ret, size_t *ret_n, struct err *err)
+{
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct id *ids;
+	size_t n;
+
+	if (pg_run(pg, st, p, &r, err) != 0)
+		return -1;
+	n = (size_t)PQntuples(r);
+	ids = arena_calloc(a, n + 1, sizeof(*ids));
+	if (!ids)
+		return pg_no_room(err);
+	for (size_t i = 0; i < n; i++)
+		ids[i] = pg_id(r, (int)i, 0);
+	*ret = ids;
+	*ret_n = n;
+	return 0;
+}
