@@ -418,6 +418,8 @@ void memory_executor_event(struct memory_cell *c, const struct memory_executor *
     const char *who, const char *text);
 
 /* ---- memory_session_update.c ---- */
+/* What is not the template's: how many, and what becomes of those that end. */
+void memory_policy_set(struct memory_session *s, const struct store_session_new *n);
 /* The newest template of the session, from what a hub declared. */
 void memory_template_add(struct memory_session *s, const struct store_session_new *n);
 

@@ -130,13 +130,7 @@ session_insert(struct memory_cell *c, const struct store_session_new *n)
 	s->who = memory_text(n->who);
 	s->state = SESSION_OPEN;
 	s->revision = 1;
-	s->replicas = n->replicas;
-	s->priority = n->priority;
-	s->lost_after_ms = n->lost_after_ms;
-	s->replace_lost = n->replace_lost;
-	s->replace_failed = n->replace_failed;
-	s->replacements_max = n->replacements_max;
-	s->max_unavailable = n->max_unavailable;
+	memory_policy_set(s, n);
 	s->indexes = n->replicas;
 	s->rollout_paused = memory_text("");
 	s->previous_spec_json = memory_text("");

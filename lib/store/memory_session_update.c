@@ -7,6 +7,18 @@
 #include "memory.h"
 
 void
+memory_policy_set(struct memory_session *s, const struct store_session_new *n)
+{
+	s->replicas = n->replicas;
+	s->priority = n->priority;
+	s->lost_after_ms = n->lost_after_ms;
+	s->replace_lost = n->replace_lost;
+	s->replace_failed = n->replace_failed;
+	s->replacements_max = n->replacements_max;
+	s->max_unavailable = n->max_unavailable;
+}
+
+void
 memory_template_add(struct memory_session *s, const struct store_session_new *n)
 {
 	struct memory_template *t = memory_alloc(sizeof(*t));
@@ -80,13 +92,7 @@ memory_store_session_update(struct store *store, const struct store_session_new 
 	if (template_changed)
 		template_change(c, s, n);
 	memory_text_set(&s->spec_json, n->spec_json);
-	s->replicas = n->replicas;
-	s->priority = n->priority;
-	s->lost_after_ms = n->lost_after_ms;
-	s->replace_lost = n->replace_lost;
-	s->replace_failed = n->replace_failed;
-	s->replacements_max = n->replacements_max;
-	s->max_unavailable = n->max_unavailable;
+	memory_policy_set(s, n);
 	reconcile_intent(s);
 	snprintf(text, sizeof(text), "revision %llu, %u executors%s",
 	    (unsigned long long)s->revision, s->replicas,
