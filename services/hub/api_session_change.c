@@ -16,19 +16,14 @@
 #define REPLICAS_MAX 100000
 #define CHANGES_MAX 256 /* of an answer */
 
-/* Writes spec in the place of what `row` declares, if that has not changed meanwhile. */
+/* Writes `new` in the place of what the session declares at `revision`, if that has not changed
+ * meanwhile.  rolls: with another template. */
 static int
-session_change(struct api *api, const struct store_session *row, Fairlead__V1__SessionSpec *spec,
-    struct store_session_new *new, bool *ret_rolls, struct store_session *ret, struct err *err)
+session_change(struct api *api, const struct store_session_new *new, uint64_t revision, bool rolls,
+    struct store_session *ret, struct err *err)
 {
-	Fairlead__V1__SessionSpec *declared;
-
-	if (api_spec_stored(api, row->name, row->spec_json, &declared, err) != 0 ||
-	    session_spec_rolls(declared, spec, api->arena, ret_rolls, err) != 0)
-		return -1;
 	crash_point("hub.session_update.before_commit");
-	if (store_session_update(
-		api->store, new, row->revision, *ret_rolls, api->arena, ret, err) != 0)
+	if (store_session_update(api->store, new, revision, rolls, api->arena, ret, err) != 0)
 		return -1;
 	crash_point("hub.session_update.after_commit");
 	hub_nudge(api->hub, ret->pool);
@@ -131,7 +126,7 @@ handle_session_update(
 			return -1;
 		ret->rolls = rolls;
 		touched_tell(&row, q->spec->replicas, ret);
-		if (!q->dry_run && session_change(api, &row, q->spec, &new, &rolls, &row, err) != 0)
+		if (!q->dry_run && session_change(api, &new, row.revision, rolls, &row, err) != 0)
 			return -1;
 	}
 	return convert_session(&row, api->arena, &ret->session, err);
@@ -142,16 +137,18 @@ static int
 change_stored(struct api *api, const struct store_session *row, const char *json, uint32_t replicas,
     Fairlead__V1__Session **ret, struct err *err)
 {
-	Fairlead__V1__SessionSpec *spec;
+	Fairlead__V1__SessionSpec *declared, *spec;
 	struct store_session_new new;
 	struct store_session changed;
 	bool rolls = false;
 
-	if (api_spec_stored(api, row->name, json, &spec, err) != 0)
+	if (api_spec_stored(api, row->name, row->spec_json, &declared, err) != 0 ||
+	    api_spec_stored(api, row->name, json, &spec, err) != 0)
 		return -1;
 	spec->replicas = replicas;
 	if (api_spec_prepare(api, spec, true, &new, err) != 0 ||
-	    session_change(api, row, spec, &new, &rolls, &changed, err) != 0)
+	    session_spec_rolls(declared, spec, api->arena, &rolls, err) != 0 ||
+	    session_change(api, &new, row->revision, rolls, &changed, err) != 0)
 		return -1;
 	return convert_session(&changed, api->arena, ret, err);
 }
