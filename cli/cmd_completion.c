@@ -16,8 +16,8 @@
 #define TABLE_MARK "#@commands@\n"
 #define PLACE_BYTES 64
 
-struct shell {
-	const char *name, *script;
+/* How a shell writes that table. */
+struct syntax {
 	const char *verbs, *takes; /* how the functions begin */
 	const char *row, *verbs_row, *takes_row, *row_end;
 	const char *word, *word_end;
@@ -25,48 +25,42 @@ struct shell {
 	bool helps; /* a tab and a line of help stand after a word */
 };
 
-static const struct shell shells[] = {
-    {.name = "bash",
-	.script = completion_bash,
-	.verbs = "_fairlead_verbs() {\n\tcase $1 in\n",
-	.takes = "_fairlead_takes() {\n\tcase $1 in\n",
-	.row = "\t'",
-	.verbs_row = "') verbs='",
-	.takes_row = "') takes='",
-	.row_end = "' ;;\n",
-	.word = " ",
-	.word_end = "",
-	.end = "\t*) return 1 ;;\n\tesac\n}\n"},
-    {.name = "zsh",
-	.script = completion_zsh,
-	.verbs = "_fairlead_verbs() {\n\tcase $1 in\n",
-	.takes = "_fairlead_takes() {\n\tcase $1 in\n",
-	.row = "\t'",
-	.verbs_row = "') verbs='",
-	.takes_row = "') takes='",
-	.row_end = "' ;;\n",
-	.word = " ",
-	.word_end = "",
-	.end = "\t*) return 1 ;;\n\tesac\n}\n"},
-    {.name = "fish",
-	.script = completion_fish,
-	.verbs = "function __fairlead_verbs\n\tswitch \"$argv[1]\"\n",
-	.takes = "function __fairlead_takes\n\tswitch \"$argv[1]\"\n",
-	.row = "\t\tcase '",
-	.verbs_row = "'\n\t\t\tprintf '%s\\n'",
-	.takes_row = "'\n\t\t\tprintf '%s\\n'",
-	.row_end = "\n",
-	.word = " '",
-	.word_end = "'",
-	.end = "\t\tcase '*'\n\t\t\treturn 1\n\tend\nend\n",
-	.helps = true},
+/* What bash understands zsh does too. */
+static const struct syntax sh = {.verbs = "_fairlead_verbs() {\n\tcase $1 in\n",
+    .takes = "_fairlead_takes() {\n\tcase $1 in\n",
+    .row = "\t'",
+    .verbs_row = "') verbs='",
+    .takes_row = "') takes='",
+    .row_end = "' ;;\n",
+    .word = " ",
+    .word_end = "",
+    .end = "\t*) return 1 ;;\n\tesac\n}\n"};
+
+static const struct syntax fish = {.verbs = "function __fairlead_verbs\n\tswitch \"$argv[1]\"\n",
+    .takes = "function __fairlead_takes\n\tswitch \"$argv[1]\"\n",
+    .row = "\t\tcase '",
+    .verbs_row = "'\n\t\t\tprintf '%s\\n'",
+    .takes_row = "'\n\t\t\tprintf '%s\\n'",
+    .row_end = "\n",
+    .word = " '",
+    .word_end = "'",
+    .end = "\t\tcase '*'\n\t\t\treturn 1\n\tend\nend\n",
+    .helps = true};
+
+static const struct shell {
+	const char *name, *script;
+	const struct syntax *syntax;
+} shells[] = {
+    {"bash", completion_bash, &sh},
+    {"zsh", completion_zsh, &sh},
+    {"fish", completion_fish, &fish},
 };
 
 /* ---- words ---- */
 
 /* A blank would be two words to a shell. */
 static void
-word_put(const struct shell *s, const char *word, const char *help)
+word_put(const struct syntax *s, const char *word, const char *help)
 {
 	assert(!strpbrk(word, " \t'\\\"$`"));
 	fputs(s->word, stdout);
@@ -83,7 +77,7 @@ word_put(const struct shell *s, const char *word, const char *help)
 }
 
 static void
-option_put(const struct shell *s, const struct argp_option *o, bool nameless)
+option_put(const struct syntax *s, const struct argp_option *o, bool nameless)
 {
 	/* What prints no name refuses this one. */
 	const char *value = nameless && o->key == 'o' && o->arg ? "table|json|yaml" : o->arg;
@@ -103,7 +97,7 @@ option_put(const struct shell *s, const struct argp_option *o, bool nameless)
 
 /* "SESSION REPLICAS": what a usage says before options and a workload's words. */
 static void
-positions_put(const struct shell *s, const struct args *args)
+positions_put(const struct syntax *s, const struct args *args)
 {
 	const char *at = args->usage;
 
@@ -122,7 +116,7 @@ positions_put(const struct shell *s, const struct args *args)
 /* ---- rows ---- */
 
 struct describing {
-	const struct shell *shell;
+	const struct syntax *syntax;
 	unsigned described;
 };
 
@@ -133,15 +127,15 @@ describe(void *arg, const struct args *args, const struct argp_option *options)
 
 	d->described++;
 	for (; options->name || options->key; options++)
-		option_put(d->shell, options, args->nameless);
-	word_put(d->shell, "--help", "what it takes");
-	positions_put(d->shell, args);
+		option_put(d->syntax, options, args->nameless);
+	word_put(d->syntax, "--help", "what it takes");
+	positions_put(d->syntax, args);
 }
 
 static void
-takes_put(const struct shell *s, const struct cli *c)
+takes_put(const struct syntax *s, const struct cli *c)
 {
-	struct describing describing = {.shell = s};
+	struct describing describing = {.syntax = s};
 	struct cli asking = *c;
 
 	asking.describe = describe;
@@ -172,7 +166,7 @@ noun_is_new(size_t at)
 }
 
 static void
-verbs_put(const struct shell *s)
+verbs_put(const struct syntax *s)
 {
 	fputs(s->verbs, stdout);
 	for (size_t i = 0; i < cli_command_count; i++) {
@@ -217,8 +211,8 @@ cmd_completion(struct cli *c, int argc, char **argv)
 	mark = strstr(s->script, TABLE_MARK);
 	assert(mark);
 	fwrite(s->script, 1, (size_t)(mark - s->script), stdout);
-	verbs_put(s);
-	takes_put(s, c);
+	verbs_put(s->syntax);
+	takes_put(s->syntax, c);
 	fputs(mark + strlen(TABLE_MARK), stdout);
 	return 0;
 }
