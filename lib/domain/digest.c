@@ -48,11 +48,3 @@ digest_add(struct digest *d, const struct id *executor_id, uint64_t accepted_gen
 	d->count++;
 	d->sum += hash_of(executor_id, accepted_generation, incarnation, rank);
 }
-
-void
-digest_remove(struct digest *d, const struct id *executor_id, uint64_t accepted_generation,
-    uint32_t incarnation, int rank)
-{
-	d->count--;
-	d->sum -= hash_of(executor_id, accepted_generation, incarnation, rank);
-}

@@ -13,7 +13,5 @@ struct digest {
 /* incarnation counts as 0 at rank 90.  Call only for accepted_generation > 0 and not gone. */
 void digest_add(struct digest *d, const struct id *executor_id, uint64_t accepted_generation,
     uint32_t incarnation, int rank);
-void digest_remove(struct digest *d, const struct id *executor_id, uint64_t accepted_generation,
-    uint32_t incarnation, int rank);
 
 #endif

@@ -39,12 +39,6 @@ find(int code)
 	return NULL;
 }
 
-bool
-executor_state_valid(int code)
-{
-	return find(code) != NULL;
-}
-
 int
 executor_state_rank(enum executor_state s)
 {
@@ -59,15 +53,6 @@ executor_state_text(enum executor_state s)
 	const struct executor_state_row *row = find((int)s);
 
 	return row ? row->text : "none";
-}
-
-enum executor_state
-executor_state_from_text(const char *text)
-{
-	for (size_t i = 0; i < executor_states_count; i++)
-		if (strcmp(executor_states[i].text, text) == 0)
-			return executor_states[i].state;
-	return EXECUTOR_NONE;
 }
 
 bool

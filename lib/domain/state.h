@@ -26,10 +26,8 @@ extern const size_t executor_states_count;
 
 #define EXECUTOR_RANK_END 90
 
-bool executor_state_valid(int code);
-int executor_state_rank(enum executor_state s);                 /* 0 for NONE */
-const char *executor_state_text(enum executor_state s);         /* "none" for NONE */
-enum executor_state executor_state_from_text(const char *text); /* NONE when unknown */
+int executor_state_rank(enum executor_state s);         /* 0 for NONE */
+const char *executor_state_text(enum executor_state s); /* "none" for NONE */
 bool executor_state_ended(enum executor_state s);
 /* May `writer` move an executor from one state to the other, incarnation unchanged?  CONTROL: only
  * the listed edges.  HOST: PLACED or later, to a HOST state of higher rank. */

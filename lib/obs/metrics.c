@@ -256,15 +256,6 @@ metric_set_us(struct metric *metric, int64_t us)
 }
 
 void
-metric_change(struct metric *metric, int64_t difference)
-{
-	if (!metric)
-		return;
-	assert(metric->type == METRIC_GAUGE);
-	atomic_fetch_add_explicit(&metric->number, difference, memory_order_relaxed);
-}
-
-void
 metric_observe_us(struct metric *metric, int64_t us)
 {
 	size_t bucket = 0;

@@ -55,10 +55,9 @@ void metrics_gauge_read(
 void metric_add(struct metric *metric, uint64_t n); /* counters */
 /* Counters that somebody else counts: its count, which never goes down. */
 void metric_add_up_to(struct metric *metric, uint64_t count);
-void metric_set(struct metric *metric, int64_t value);         /* gauges */
-void metric_set_us(struct metric *metric, int64_t us);         /* gauges in seconds */
-void metric_change(struct metric *metric, int64_t difference); /* gauges */
-void metric_observe_us(struct metric *metric, int64_t us);     /* histograms; shown in seconds */
+void metric_set(struct metric *metric, int64_t value);     /* gauges */
+void metric_set_us(struct metric *metric, int64_t us);     /* gauges in seconds */
+void metric_observe_us(struct metric *metric, int64_t us); /* histograms; shown in seconds */
 
 /* The current count of a counter, value of a gauge, number of observations; for tests and stats. */
 int64_t metric_value(const struct metric *metric);

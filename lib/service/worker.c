@@ -152,12 +152,6 @@ worker_join(struct worker *w, int timeout_ms)
 	return done;
 }
 
-const char *
-worker_name(const struct worker *w)
-{
-	return w->name;
-}
-
 bool
 worker_stopping(const struct worker *w)
 {

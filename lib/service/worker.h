@@ -34,7 +34,6 @@ DEFINE_CLEANUP(struct worker *, worker_free);
 
 /* Any thread: ends the current worker_wait, or the next one when there is none now. */
 void worker_wake(struct worker *w);
-const char *worker_name(const struct worker *w);
 
 /* For the thread itself.
  * Sleeps up to timeout_ms (-1: until something happens), less when woken or stopped.

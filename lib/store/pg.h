@@ -58,7 +58,6 @@ void pg_add_text(struct pg_params *p, const char *text);    /* NULL: SQL NULL; b
 void pg_add_bytea(struct pg_params *p, const void *data, size_t size); /* borrowed */
 void pg_add_int8(struct pg_params *p, int64_t v);
 void pg_add_int4(struct pg_params *p, int32_t v);
-void pg_add_int2(struct pg_params *p, int16_t v);
 void pg_add_bool(struct pg_params *p, bool v);
 void pg_add_time(struct pg_params *p, int64_t us); /* since 1970; 0: SQL NULL */
 void pg_add_jsonb(struct pg_params *p, const char *json);

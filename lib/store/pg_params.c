@@ -108,14 +108,6 @@ pg_add_int4(struct pg_params *p, int32_t v)
 }
 
 void
-pg_add_int2(struct pg_params *p, int16_t v)
-{
-	uint16_t wire = htons((uint16_t)v);
-
-	param_add_copy(p, OID_INT2, &wire, sizeof(wire));
-}
-
-void
 pg_add_bool(struct pg_params *p, bool v)
 {
 	uint8_t wire = v ? 1 : 0;

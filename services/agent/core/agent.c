@@ -454,12 +454,6 @@ agent_journal_id(const struct agent *a)
 	return a->meta.journal_id;
 }
 
-struct id
-agent_instance_id(const struct agent *a)
-{
-	return a->instance_id;
-}
-
 uint64_t
 agent_contiguous_seq(const struct agent *a)
 {

@@ -120,7 +120,6 @@ const struct agent_stats *agent_stats(const struct agent *a);
 bool agent_answered(const struct agent *a);
 uint64_t agent_epoch(const struct agent *a);
 struct id agent_journal_id(const struct agent *a);
-struct id agent_instance_id(const struct agent *a);
 uint64_t agent_contiguous_seq(const struct agent *a);
 size_t agent_record_count(const struct agent *a);
 /* NULL: no such record.  Borrowed until the next step. */

@@ -437,12 +437,6 @@ host_drivers(const struct host *h, size_t *ret_count)
 	return h->drivers.infos;
 }
 
-size_t
-host_index(const struct host *h)
-{
-	return h->index;
-}
-
 int64_t
 host_lag_us(const struct host *h)
 {

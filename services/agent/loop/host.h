@@ -62,7 +62,6 @@ void host_stop(struct host *h);
 
 const struct agent *host_agent(const struct host *h);
 const struct agent_driver *host_drivers(const struct host *h, size_t *ret_count);
-size_t host_index(const struct host *h);
 /* The longest a due timer waited for the loop, microseconds. */
 int64_t host_lag_us(const struct host *h);
 

@@ -49,15 +49,6 @@ cgroup_read(const char *dir, const char *file, char *buffer, size_t size)
 }
 
 bool
-cgroup_leaf_is_none(const struct cgroup_leaf *leaf)
-{
-	bool none = !leaf->unified[0];
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		none = none && !leaf->v1[i][0];
-	return none;
-}
-
-bool
 cgroup_leaf_limits(const struct cgroup_leaf *leaf, enum cgroup_controller controller)
 {
 	return leaf->v1[controller][0] || leaf->unified_controllers & (1u << controller);

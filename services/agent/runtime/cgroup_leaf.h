@@ -29,7 +29,6 @@ struct cgroup_limits {
 	uint32_t pids_max;
 };
 
-bool cgroup_leaf_is_none(const struct cgroup_leaf *leaf);
 bool cgroup_leaf_limits(const struct cgroup_leaf *leaf, enum cgroup_controller controller);
 /* Leaves out the v1 hierarchies that have no limit to enforce: to enter one costs a grace period of
  * the kernel, some 3 ms.  One always stays, to kill by and to see who is in it. */

@@ -11,8 +11,6 @@ every_state_has_its_own_code_text_and_a_rank(void **state)
 	(void)state;
 	for (size_t i = 0; i < executor_states_count; i++) {
 		const struct executor_state_row *row = &executor_states[i];
-		assert_true(executor_state_valid((int)row->state));
-		assert_int_equal(executor_state_from_text(row->text), row->state);
 		assert_string_equal(executor_state_text(row->state), row->text);
 		assert_int_equal(executor_state_rank(row->state), row->rank);
 		assert_int_equal(executor_state_ended(row->state), row->rank == EXECUTOR_RANK_END);
@@ -26,14 +24,9 @@ static void
 what_is_no_state_is_none(void **state)
 {
 	(void)state;
-	assert_false(executor_state_valid(0));
-	assert_false(executor_state_valid(-1));
-	assert_false(executor_state_valid(71));
 	assert_int_equal(executor_state_rank(EXECUTOR_NONE), 0);
 	assert_string_equal(executor_state_text(EXECUTOR_NONE), "none");
 	assert_string_equal(executor_state_text((enum executor_state)71), "none");
-	assert_int_equal(executor_state_from_text("Running"), EXECUTOR_NONE);
-	assert_int_equal(executor_state_from_text(""), EXECUTOR_NONE);
 	assert_false(executor_state_ended(EXECUTOR_NONE));
 }
 

@@ -35,7 +35,7 @@ counters_and_gauges_are_written_in_prometheus_text_O4(void **state)
 	metric_add(metrics_counter(m, "a_total", "All \\ of\nthem."), 3);
 	struct metric *gauge = metrics_gauge(m, "b", "B.");
 	metric_set(gauge, 7);
-	metric_change(gauge, -10);
+	metric_set(gauge, -3);
 	metrics_gauge_read(m, "depth", "Depth.", read_depth, &depth);
 	struct metric_family *kinds = metrics_family(m, METRIC_COUNTER, "k_total", "K.", "kind");
 	metric_add(metric_of(kinds, "x"), 1);
