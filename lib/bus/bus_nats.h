@@ -138,14 +138,6 @@ void nats_bus_wake(struct nats_bus *b);
 
 /* bus_nats_keeper.c */
 void *nats_keeper_main(void *arg);
-void nats_keeper_set_state(struct nats_bus *b, enum bus_state state, const char *why);
-int64_t nats_keeper_backoff_ms(struct nats_bus *b); /* b->lock is held */
-/* Connection callbacks of libnats; closure is the struct nats_conn. */
-void nats_keeper_on_down(natsConnection *nc, void *closure);
-void nats_keeper_on_up(natsConnection *nc, void *closure);
-void nats_keeper_on_closed(natsConnection *nc, void *closure);
-void nats_keeper_on_error(natsConnection *nc, natsSubscription *sub, natsStatus e, void *closure);
-int64_t nats_keeper_reconnect_delay(natsConnection *nc, int attempts, void *closure);
 
 /* bus_nats_sub.c */
 int nats_sub_new(struct bus *base, const char *subject, const char *queue, unsigned pending_max,

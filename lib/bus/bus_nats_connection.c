@@ -163,7 +163,7 @@ set_behaviour(natsOptions *n, const struct bus_options *o)
 	    o->reconnect_buffer_bytes ? o->reconnect_buffer_bytes : RECONNECT_BUFFER_BYTES;
 	natsStatus s = natsOptions_SetTimeout(n, CONNECT_TIMEOUT_MS);
 
-	/* Reconnecting for ever; the delay comes from nats_keeper_reconnect_delay. */
+	/* Reconnecting for ever; the delay comes from the keeper. */
 	if (s == NATS_OK)
 		s = natsOptions_SetMaxReconnect(n, -1);
 	if (s == NATS_OK)

@@ -20,9 +20,9 @@ now_us(void)
 	return clock_mono_us(clock_system());
 }
 
-/* Full jitter: anything from the minimum up to a ceiling that doubles. */
-int64_t
-nats_keeper_backoff_ms(struct nats_bus *b)
+/* Under lock.  Full jitter: anything from the minimum up to a ceiling that doubles. */
+static int64_t
+backoff_ms(struct nats_bus *b)
 {
 	int64_t ceiling = BACKOFF_MAX_MS;
 
@@ -73,8 +73,8 @@ note_server(struct nats_bus *b, natsConnection *nc)
 }
 
 /* Tells the owner, if the state is another one.  No lock is held. */
-void
-nats_keeper_set_state(struct nats_bus *b, enum bus_state state, const char *why)
+static void
+state_set(struct nats_bus *b, enum bus_state state, const char *why)
 {
 	pthread_mutex_lock(&b->notify_lock);
 	pthread_mutex_lock(&b->lock);
@@ -98,7 +98,7 @@ nats_keeper_set_state(struct nats_bus *b, enum bus_state state, const char *why)
 	pthread_mutex_unlock(&b->notify_lock);
 }
 
-/* ---- callbacks of libnats, all from one thread of it ---- */
+/* ---- callbacks of libnats, all from one thread of it; closure is the struct nats_conn ---- */
 
 static natsStatus
 read_error(natsConnection *nc, char *text, size_t size)
@@ -111,8 +111,8 @@ read_error(natsConnection *nc, char *text, size_t size)
 	return s;
 }
 
-void
-nats_keeper_on_down(natsConnection *nc, void *closure)
+static void
+on_down(natsConnection *nc, void *closure)
 {
 	struct nats_conn *c = closure;
 	struct nats_bus *b = c->bus;
@@ -124,11 +124,11 @@ nats_keeper_on_down(natsConnection *nc, void *closure)
 	bool current = b->conn == c && b->ready;
 	pthread_mutex_unlock(&b->lock);
 	if (current)
-		nats_keeper_set_state(b, BUS_DISCONNECTED, why);
+		state_set(b, BUS_DISCONNECTED, why);
 }
 
-void
-nats_keeper_on_up(natsConnection *nc, void *closure)
+static void
+on_up(natsConnection *nc, void *closure)
 {
 	struct nats_conn *c = closure;
 	struct nats_bus *b = c->bus;
@@ -140,11 +140,11 @@ nats_keeper_on_up(natsConnection *nc, void *closure)
 		note_server(b, nc);
 	pthread_mutex_unlock(&b->lock);
 	if (current)
-		nats_keeper_set_state(b, BUS_CONNECTED, "");
+		state_set(b, BUS_CONNECTED, "");
 }
 
-void
-nats_keeper_on_closed(natsConnection *nc, void *closure)
+static void
+on_closed(natsConnection *nc, void *closure)
 {
 	struct nats_conn *c = closure;
 	struct nats_bus *b = c->bus;
@@ -161,16 +161,16 @@ nats_keeper_on_closed(natsConnection *nc, void *closure)
 		b->ready = false;
 		b->denied = last == NATS_CONNECTION_AUTH_FAILED;
 		b->connect_wanted = true;
-		b->connect_at_us = now_us() + nats_keeper_backoff_ms(b) * MS_US;
+		b->connect_at_us = now_us() + backoff_ms(b) * MS_US;
 	}
 	pthread_mutex_unlock(&b->lock);
 	if (current)
-		nats_keeper_set_state(b, BUS_DISCONNECTED, why);
+		state_set(b, BUS_DISCONNECTED, why);
 	nats_bus_release(c);
 }
 
-void
-nats_keeper_on_error(natsConnection *nc, natsSubscription *sub, natsStatus e, void *closure)
+static void
+on_error(natsConnection *nc, natsSubscription *sub, natsStatus e, void *closure)
 {
 	/* Without a handler libnats prints to stderr.  Slow consumers are counted where they are
 	 * (bus_sub_dropped); the rest is remembered as the reason of what will be noticed soon. */
@@ -188,8 +188,8 @@ nats_keeper_on_error(natsConnection *nc, natsSubscription *sub, natsStatus e, vo
 	pthread_mutex_unlock(&b->lock);
 }
 
-int64_t
-nats_keeper_reconnect_delay(natsConnection *nc, int attempts, void *closure)
+static int64_t
+reconnect_delay(natsConnection *nc, int attempts, void *closure)
 {
 	struct nats_conn *c = closure;
 	struct nats_bus *b = c->bus;
@@ -197,7 +197,7 @@ nats_keeper_reconnect_delay(natsConnection *nc, int attempts, void *closure)
 	(void)nc;
 	(void)attempts; /* counts from zero each time; ours remembers connections that flap */
 	pthread_mutex_lock(&b->lock);
-	int64_t delay = nats_keeper_backoff_ms(b);
+	int64_t delay = backoff_ms(b);
 	pthread_mutex_unlock(&b->lock);
 	return delay;
 }
@@ -208,16 +208,16 @@ static natsStatus
 set_callbacks(struct nats_bus *b, struct nats_conn *c)
 {
 	natsOptions *o = b->options;
-	natsStatus s = natsOptions_SetDisconnectedCB(o, nats_keeper_on_down, c);
+	natsStatus s = natsOptions_SetDisconnectedCB(o, on_down, c);
 
 	if (s == NATS_OK)
-		s = natsOptions_SetReconnectedCB(o, nats_keeper_on_up, c);
+		s = natsOptions_SetReconnectedCB(o, on_up, c);
 	if (s == NATS_OK)
-		s = natsOptions_SetClosedCB(o, nats_keeper_on_closed, c);
+		s = natsOptions_SetClosedCB(o, on_closed, c);
 	if (s == NATS_OK)
-		s = natsOptions_SetErrorHandler(o, nats_keeper_on_error, c);
+		s = natsOptions_SetErrorHandler(o, on_error, c);
 	if (s == NATS_OK)
-		s = natsOptions_SetCustomReconnectDelay(o, nats_keeper_reconnect_delay, c);
+		s = natsOptions_SetCustomReconnectDelay(o, reconnect_delay, c);
 	return s;
 }
 
@@ -232,10 +232,10 @@ connect_failed(struct nats_bus *b, natsStatus s)
 	pthread_mutex_lock(&b->lock);
 	b->denied = s == NATS_CONNECTION_AUTH_FAILED;
 	b->connect_wanted = true;
-	b->connect_at_us = now_us() + nats_keeper_backoff_ms(b) * MS_US;
+	b->connect_at_us = now_us() + backoff_ms(b) * MS_US;
 	enum bus_state state = b->state;
 	pthread_mutex_unlock(&b->lock);
-	nats_keeper_set_state(b, state, why);
+	state_set(b, state, why);
 }
 
 /* Connected and with every subscription at the server: only now others are told. */
@@ -256,15 +256,15 @@ adopt(struct nats_bus *b, struct nats_conn *c)
 	b->ready = !lost;
 	if (lost) {
 		b->connect_wanted = true;
-		b->connect_at_us = now_us() + nats_keeper_backoff_ms(b) * MS_US;
+		b->connect_at_us = now_us() + backoff_ms(b) * MS_US;
 	} else if (!down) {
 		note_server(b, c->nc);
 	}
 	pthread_mutex_unlock(&b->lock);
 	if (lost)
-		nats_keeper_set_state(b, BUS_DISCONNECTED, rc ? err.text : "closed at once");
+		state_set(b, BUS_DISCONNECTED, rc ? err.text : "closed at once");
 	else
-		nats_keeper_set_state(b, down ? BUS_DISCONNECTED : BUS_CONNECTED, "");
+		state_set(b, down ? BUS_DISCONNECTED : BUS_CONNECTED, "");
 }
 
 static void

@@ -393,8 +393,7 @@ MUST_USE int memory_item_copy(const struct memory_command *command, struct memor
 /* Messages still waiting, with the items that still are the newest word about their executor. */
 MUST_USE int memory_messages_load(struct memory_cell *c, const struct id *ids, size_t n,
     struct arena *a, struct store_message **ret, size_t *ret_n, struct err *err);
-/* Is it the newest word about its executor, without an outcome? */
-bool memory_command_counts(const struct memory_command *command);
+/* Is it the newest word about its executor, without an outcome, and not accepted yet? */
 bool memory_command_unaccepted(const struct memory_command *command);
 /* The same, and not said to be gone either. */
 bool memory_command_unanswered(const struct memory_command *command);

@@ -74,8 +74,9 @@ memory_commands_write(struct memory_cell *c, struct memory_target *targets, size
 	}
 }
 
-bool
-memory_command_counts(const struct memory_command *command)
+/* Is it the newest word about its executor, without an outcome? */
+static bool
+counts(const struct memory_command *command)
 {
 	return command->generation == command->executor->generation &&
 	       command->outcome == MEMORY_OUTCOME_NONE;
@@ -86,7 +87,7 @@ memory_command_unaccepted(const struct memory_command *command)
 {
 	const struct memory_executor *e = command->executor;
 
-	return memory_command_counts(command) && e->accepted_generation < command->generation;
+	return counts(command) && e->accepted_generation < command->generation;
 }
 
 bool
@@ -158,7 +159,7 @@ message_copy(struct memory_cell *c, const struct memory_message *m, struct memor
 		return memory_no_room(err);
 	DL_FOREACH2(m->commands, command, m_next)
 	{
-		if (memory_command_counts(command) &&
+		if (counts(command) &&
 		    memory_item_copy(command, last, a, &ret->items[ret->item_count++], err) != 0)
 			return -1;
 	}

@@ -196,8 +196,8 @@ kind_of(const char *state)
 	return ERR_INTERNAL;
 }
 
-int
-pg_error(struct pg *pg, const PGresult *r, const char *what, struct err *err)
+static int
+error_tell(struct pg *pg, const PGresult *r, const char *what, struct err *err)
 {
 	const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
 	const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
@@ -228,7 +228,7 @@ pg_simple(struct pg *pg, const char *sql, struct err *err)
 		char what[48];
 
 		snprintf(what, sizeof(what), "%.40s", sql);
-		return pg_error(pg, r, what, err);
+		return error_tell(pg, r, what, err);
 	}
 	return 0;
 }
@@ -254,7 +254,7 @@ pg_prepare(struct pg *pg, const struct pg_statement *st, const struct pg_params 
 		return err_set(err, ERR_INTERNAL, "more than %d statements", PG_STATEMENTS_MAX);
 	r = PQprepare(pg->conn, st->name, st->sql, p ? p->count : 0, p ? p->types : NULL);
 	if (!result_ok(r))
-		return pg_error(pg, r, st->name, err);
+		return error_tell(pg, r, st->name, err);
 	pg->prepared[pg->prepared_count++] = st;
 	return 0;
 }
@@ -277,7 +277,7 @@ pg_run(struct pg *pg, const struct pg_statement *st, struct pg_params *p, PGresu
 	r = PQexecPrepared(pg->conn, st->name, p ? p->count : 0, p ? p->values : NULL,
 	    p ? p->lengths : NULL, p ? p->formats : NULL, 1);
 	if (!result_ok(r))
-		return pg_error(pg, r, st->name, err);
+		return error_tell(pg, r, st->name, err);
 	if (ret_result)
 		*ret_result = TAKE(r);
 	return 0;
@@ -329,7 +329,7 @@ step_read(struct pg *pg, const char *what, PGresult **ret, int r, struct err *er
 	if (result)
 		PQclear(PQgetResult(pg->conn)); /* the NULL between two */
 	if (r == 0 && !result_ok(result))
-		r = pg_error(pg, result, what, err);
+		r = error_tell(pg, result, what, err);
 	*ret = TAKE(result);
 	return r;
 }

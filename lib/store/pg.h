@@ -1,7 +1,7 @@
 /* pg: one connection to Postgres, prepared statements, binary parameters, typed results.
  *
- * Internal to lib/store.  Arrays and parameters live in the arena of the call.  Every failure goes
- * through pg_error: SQLSTATE -> err kind in one place. */
+ * Internal to lib/store.  Arrays and parameters live in the arena of the call.  Every failure is
+ * translated from its SQLSTATE to an err kind in one place, in pg.c. */
 #ifndef PG_H
 #define PG_H
 
@@ -104,7 +104,6 @@ void pg_disconnect(struct pg *pg);
  * two writers that sort their arrays lock rows in one order.  For connections that mostly do that.
  */
 MUST_USE int pg_order_locks(struct pg *pg, struct err *err);
-int pg_error(struct pg *pg, const PGresult *r, const char *what, struct err *err);
 
 static inline void
 PQclear_cleanup(PGresult **r)

@@ -57,7 +57,8 @@ conclude(struct agent *a, struct entry *e, enum executor_state end)
 	act_settle(a, e);
 }
 
-void
+/* The end of an executor that did not report one itself. */
+static void
 act_end(struct agent *a, struct entry *e, const char *reason, const char *detail)
 {
 	bool stopped = wants_stop(a, e) || e->r.state == EXECUTOR_STOPPING;

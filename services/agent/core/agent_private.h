@@ -178,7 +178,6 @@ void session_cp_now(struct agent *a, int64_t cp_now_us);
 void session_boot_known(struct agent *a);
 
 /* agent_sync.c */
-void sync_ask(struct agent *a);
 void sync_cancel(struct agent *a);
 void sync_command(
     struct agent *a, const Fairlead__V1__Command *m, uint64_t stream_seq, uint64_t last_seq);
@@ -205,8 +204,6 @@ void act_start_failed(
 void act_call_failed(struct agent *a, const struct id *executor_id);
 /* Stops an executor that is still wanted; its end keeps the reason. */
 void act_stop(struct agent *a, struct entry *e, const char *reason, const char *detail);
-/* The end of an executor that did not report one itself. */
-void act_end(struct agent *a, struct entry *e, const char *reason, const char *detail);
 void act_emit(struct agent *a, struct entry *e);
 /* K9: GONE is acknowledged and no older command can be taken any more. */
 bool act_forgettable(const struct agent *a, const struct entry *e);

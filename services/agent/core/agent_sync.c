@@ -12,7 +12,7 @@
 #define LAG_US SECOND_US
 #define TERM_SHIFT 40
 
-void
+static void
 sync_ask(struct agent *a)
 {
 	if (a->sync_active)

@@ -16,8 +16,8 @@
 #define REAP_WAIT_MS 20
 #define ENVIRON_BYTES (64u * 1024)
 
-int
-proc_pidfd_open(pid_t pid)
+static int
+pidfd_of(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
@@ -87,7 +87,7 @@ int
 proc_pidfd_open_exact(pid_t pid, uint64_t start_time)
 {
 	uint64_t now;
-	int fd = pid > 0 ? proc_pidfd_open(pid) : -1;
+	int fd = pid > 0 ? pidfd_of(pid) : -1;
 	if (fd >= 0 && !proc_start_time(pid, &now) && now == start_time)
 		return fd;
 	if (fd >= 0)
@@ -101,7 +101,7 @@ static bool
 kill_child(pid_t pid, pid_t parent)
 {
 	struct proc_stat stat;
-	int fd = proc_pidfd_open(pid);
+	int fd = pidfd_of(pid);
 	if (fd < 0)
 		return false;
 	bool ours = !read_stat(pid, &stat) && (stat.parent == parent || stat.parent == getpid());
@@ -240,7 +240,7 @@ proc_kill_marked(const char *entry, const char *second)
 		pid_t pid = (pid_t)strtol(name, NULL, 10);
 		if (pid == getpid() || !environ_holds(pid, entry, second))
 			continue;
-		int fd = proc_pidfd_open(pid);
+		int fd = pidfd_of(pid);
 		if (fd >= 0 && environ_holds(pid, entry, second) &&
 		    proc_pidfd_signal(fd, SIGKILL) == 0) {
 			killed++;

@@ -12,7 +12,6 @@
 
 #include "compiler.h"
 
-int proc_pidfd_open(pid_t pid);
 int proc_pidfd_signal(int pidfd, int signal);
 /* Clock ticks after boot at which pid started: (pid, start time) never repeats within a boot. */
 MUST_USE int proc_start_time(pid_t pid, uint64_t *ret);

@@ -88,8 +88,6 @@ struct sd_event_source *process_unref(struct sd_event_source *source);
 /* process_end.c: shims that died, executors that ended, what they leave. */
 /* The shim said ENDED, or is gone: concludes from the record, or takes over a living executor. */
 void process_shim_gone(struct process_executor *x);
-/* Moves to ENDED with this record and has it said. */
-void process_end(struct process_executor *x, const struct exit_record *record);
 void process_orphan_stop(struct process_executor *x, uint32_t grace_ms);
 /* Kills what an instance left behind: its leaf, and whatever carries its mark. */
 void process_kill_leftovers(

@@ -29,7 +29,8 @@ _Static_assert(sizeof(struct pidfd_exit_info) == 64, "the first published size")
 #define PIDFD_EXIT_REQUEST _IOWR(0xFF, 11, struct pidfd_exit_info)
 #define PIDFD_EXIT_MASK (UINT64_C(1) << 3)
 
-void
+/* Moves to ENDED with this record and has it said. */
+static void
 process_end(struct process_executor *x, const struct exit_record *record)
 {
 	if (x->phase == PROCESS_ENDED)
