@@ -126,8 +126,7 @@ routes_write(FILE *file, const struct cell *c, const struct ports *ports, unsign
 	    "cluster {\n  name: fairlead-dev\n  listen: \"127.0.0.1:%u\"\n  no_advertise: true\n"
 	    "  authorization { user: route, password: \"%s\" }\n  routes: [\n",
 	    ports[self].route, c->system_password);
-	/* Not itself: of clusters whose servers did, one in six began without one of them, or
-	 * without a leader, and stayed so (nats-server 2.10.27). */
+	/* A server has no use for a route to itself. */
 	for (unsigned i = 0; i < c->bus_servers; i++) {
 		if (i != self)
 			fprintf(file, "    \"nats://route:%s@127.0.0.1:%u\"\n", c->system_password,
@@ -208,6 +207,14 @@ cell_bus_child(const struct cell *c, unsigned i, struct child *child)
 
 	server_name(c, i, name, sizeof(name));
 	child_init(child, name, SIGTERM);
+	/* A server before 2.11 starts the sender of its cluster's elections and says only then
+	 * which account it speaks for.  Where the sender runs first, on a second processor, the
+	 * server is mute for life: never elected, never counted, and a stream of three finds two.
+	 */
+	if (c->bus_servers > 1) {
+		child_arg(child, "env");
+		child_arg(child, "GOMAXPROCS=1");
+	}
 	child_arg(child, "nats-server");
 	child_arg(child, "--config");
 	child_arg(child, "%s/%s.conf", c->data, name);
