@@ -1,4 +1,6 @@
 /* call: one request to the API over the bus. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
@@ -43,4 +45,22 @@ cli_call(struct cli *c, const char *noun, const char *verb, const ProtobufCMessa
 	if (err->kind == ERR_UNAVAILABLE && !*err->hint)
 		err_hint(err, "no hub answers; `nats micro ls` shows who does");
 	return -1;
+}
+
+int
+cli_ask(struct cli *c, const char *noun, const char *verb, const ProtobufCMessage *request,
+    const ProtobufCMessageDescriptor *answer, const char *format, ...)
+{
+	struct err err = {0};
+	ProtobufCMessage *m;
+	va_list ap;
+
+	if (cli_call(c, noun, verb, request, answer, &m, &err) != 0)
+		return cli_fail(&err);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
+	va_start(ap, format);
+	vprintf(format, ap);
+	va_end(ap);
+	return 0;
 }

@@ -57,6 +57,11 @@ MUST_USE int cli_call(struct cli *c, const char *noun, const char *verb,
     const ProtobufCMessage *request, const ProtobufCMessageDescriptor *answer,
     ProtobufCMessage **ret, struct err *err);
 
+/* The whole of a command that asks for one thing: calls, prints the answer in the form that -o asks
+ * for, or this line; the exit code. */
+int cli_ask(struct cli *c, const char *noun, const char *verb, const ProtobufCMessage *request,
+    const ProtobufCMessageDescriptor *answer, const char *format, ...) PRINTF(6, 7);
+
 /* "yaml" -> CLI_YAML; -1: there is no such form. */
 MUST_USE int cli_output_find(const char *name, enum cli_output *ret);
 /* The API's answer as it is, in the form that -o asks for (not CLI_TABLE); the exit code.

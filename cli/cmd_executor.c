@@ -115,20 +115,14 @@ cmd_executor_stop(struct cli *c, int argc, char **argv)
 	static const struct argp_option options[] = {{"now", 'n', NULL, 0, "no grace", 0}, {0}};
 	struct executor_input in = {.args = {.usage = "SESSION/INDEX", .min = 1, .max = 1}};
 	Fairlead__V1__ExecutorStopRequest q = FAIRLEAD__V1__EXECUTOR_STOP_REQUEST__INIT;
-	struct err err = {0};
-	ProtobufCMessage *m;
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
 	q.name = in.args.words[0];
 	q.now = in.now;
-	if (cli_call(c, "executor", "stop", &q.base,
-		&fairlead__v1__executor_stop_answer__descriptor, &m, &err) != 0)
-		return cli_fail(&err);
-	if (c->output != CLI_TABLE)
-		return cli_print(c, m);
-	printf("executor %s: stop asked%s\n", q.name, in.now ? ", no grace" : "");
-	return 0;
+	return cli_ask(c, "executor", "stop", &q.base,
+	    &fairlead__v1__executor_stop_answer__descriptor, "executor %s: stop asked%s\n", q.name,
+	    in.now ? ", no grace" : "");
 }
 
 int

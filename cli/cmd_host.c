@@ -200,20 +200,13 @@ cmd_host_rm(struct cli *c, int argc, char **argv)
 	    {"confirm", 'c', NULL, 0, "even while executors are on it: they end lost", 0}, {0}};
 	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
 	Fairlead__V1__HostRmRequest q = FAIRLEAD__V1__HOST_RM_REQUEST__INIT;
-	struct err err = {0};
-	ProtobufCMessage *m;
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
 	q.host_id = in.args.words[0];
 	q.confirm = in.confirm;
-	if (cli_call(
-		c, "host", "rm", &q.base, &fairlead__v1__host_rm_answer__descriptor, &m, &err) != 0)
-		return cli_fail(&err);
-	if (c->output != CLI_TABLE)
-		return cli_print(c, m);
-	printf("host %s retired\n", q.host_id);
-	return 0;
+	return cli_ask(c, "host", "rm", &q.base, &fairlead__v1__host_rm_answer__descriptor,
+	    "host %s retired\n", q.host_id);
 }
 
 int
@@ -223,20 +216,13 @@ cmd_host_lost(struct cli *c, int argc, char **argv)
 	    {"confirm", 'c', NULL, 0, "the machine is certainly gone", 0}, {0}};
 	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
 	Fairlead__V1__HostLostRequest q = FAIRLEAD__V1__HOST_LOST_REQUEST__INIT;
-	struct err err = {0};
-	ProtobufCMessage *m;
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
 	q.host_id = in.args.words[0];
 	q.confirm = in.confirm;
-	if (cli_call(c, "host", "lost", &q.base, &fairlead__v1__host_lost_answer__descriptor, &m,
-		&err) != 0)
-		return cli_fail(&err);
-	if (c->output != CLI_TABLE)
-		return cli_print(c, m);
-	printf("host %s is lost: its executors are replaced\n", q.host_id);
-	return 0;
+	return cli_ask(c, "host", "lost", &q.base, &fairlead__v1__host_lost_answer__descriptor,
+	    "host %s is lost: its executors are replaced\n", q.host_id);
 }
 
 int
@@ -246,20 +232,13 @@ cmd_host_cordon(struct cli *c, int argc, char **argv)
 	    {"reason", 'r', "TEXT", 0, "shown to everybody who looks", 0}, {0}};
 	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
 	Fairlead__V1__HostCordonRequest q = FAIRLEAD__V1__HOST_CORDON_REQUEST__INIT;
-	struct err err = {0};
-	ProtobufCMessage *m;
 
 	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
 		return CLI_EXIT_USAGE;
 	q.host_id = in.args.words[0];
 	q.reason = (char *)(uintptr_t)(in.reason ? in.reason : "");
-	if (cli_call(c, "host", "cordon", &q.base, &fairlead__v1__host_cordon_answer__descriptor,
-		&m, &err) != 0)
-		return cli_fail(&err);
-	if (c->output != CLI_TABLE)
-		return cli_print(c, m);
-	printf("host %s cordoned: no new placements\n", q.host_id);
-	return 0;
+	return cli_ask(c, "host", "cordon", &q.base, &fairlead__v1__host_cordon_answer__descriptor,
+	    "host %s cordoned: no new placements\n", q.host_id);
 }
 
 int
@@ -267,17 +246,11 @@ cmd_host_uncordon(struct cli *c, int argc, char **argv)
 {
 	struct args args = {.usage = "HOST", .min = 1, .max = 1};
 	Fairlead__V1__HostUncordonRequest q = FAIRLEAD__V1__HOST_UNCORDON_REQUEST__INIT;
-	struct err err = {0};
-	ProtobufCMessage *m;
 
 	if (args_parse(c, argc, argv, &args, NULL, NULL, NULL) != 0)
 		return CLI_EXIT_USAGE;
 	q.host_id = args.words[0];
-	if (cli_call(c, "host", "uncordon", &q.base,
-		&fairlead__v1__host_uncordon_answer__descriptor, &m, &err) != 0)
-		return cli_fail(&err);
-	if (c->output != CLI_TABLE)
-		return cli_print(c, m);
-	printf("host %s takes placements again\n", q.host_id);
-	return 0;
+	return cli_ask(c, "host", "uncordon", &q.base,
+	    &fairlead__v1__host_uncordon_answer__descriptor, "host %s takes placements again\n",
+	    q.host_id);
 }

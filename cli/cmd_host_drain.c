@@ -121,18 +121,12 @@ cmd_host_undrain(struct cli *c, int argc, char **argv)
 {
 	struct args args = {.usage = "HOST", .min = 1, .max = 1};
 	Fairlead__V1__HostUndrainRequest q = FAIRLEAD__V1__HOST_UNDRAIN_REQUEST__INIT;
-	struct err err = {0};
-	ProtobufCMessage *m;
 
 	if (args_parse(c, argc, argv, &args, NULL, NULL, NULL) != 0)
 		return CLI_EXIT_USAGE;
 	q.host_id = args.words[0];
-	if (cli_call(c, "host", "undrain", &q.base, &fairlead__v1__host_undrain_answer__descriptor,
-		&m, &err) != 0)
-		return cli_fail(&err);
-	if (c->output != CLI_TABLE)
-		return cli_print(c, m);
-	printf("host %s is not drained any more; `host uncordon` lets it take placements\n",
+	return cli_ask(c, "host", "undrain", &q.base,
+	    &fairlead__v1__host_undrain_answer__descriptor,
+	    "host %s is not drained any more; `host uncordon` lets it take placements\n",
 	    q.host_id);
-	return 0;
 }
