@@ -18,6 +18,7 @@ struct mailbox {
 	int fd; /* holds a count exactly while depth > 0 or closed */
 	bool closed;
 	unsigned capacity, depth, head;
+	uint64_t full_count;
 	void *items[];
 };
 
@@ -141,6 +142,7 @@ mailbox_put(struct mailbox *m, void *item, struct err *err)
 	if (m->closed) {
 		result = err_set(err, ERR_UNAVAILABLE, "the mailbox is closed");
 	} else if (m->depth == m->capacity) {
+		m->full_count++;
 		result = err_set(err, ERR_LIMIT, "the mailbox is full (%u items)", m->capacity);
 	} else {
 		push(m, item);
@@ -158,6 +160,8 @@ mailbox_put_wait(struct mailbox *m, void *item, int timeout_ms, struct err *err)
 
 	assert(item);
 	pthread_mutex_lock(&m->lock);
+	if (!m->closed && m->depth == m->capacity)
+		m->full_count++;
 	while (!m->closed && m->depth == m->capacity && in_time)
 		in_time = wait_on(m, &m->not_full, timeout_ms, &deadline);
 	if (m->closed) {
@@ -222,4 +226,13 @@ mailbox_depth(struct mailbox *m)
 	unsigned depth = m->depth;
 	pthread_mutex_unlock(&m->lock);
 	return depth;
+}
+
+uint64_t
+mailbox_full_count(struct mailbox *m)
+{
+	pthread_mutex_lock(&m->lock);
+	uint64_t count = m->full_count;
+	pthread_mutex_unlock(&m->lock);
+	return count;
 }

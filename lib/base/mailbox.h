@@ -32,5 +32,6 @@ int mailbox_fd(const struct mailbox *m);
 /* No more puts; waiters wake up; what is inside can still be taken. */
 void mailbox_close(struct mailbox *m);
 unsigned mailbox_depth(struct mailbox *m);
+uint64_t mailbox_full_count(struct mailbox *m);
 
 #endif

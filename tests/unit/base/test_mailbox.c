@@ -38,7 +38,7 @@ items_come_out_in_the_order_they_went_in(void **state)
 }
 
 static void
-a_full_mailbox_answers_limit(void **state)
+a_full_mailbox_answers_limit_and_counts_it(void **state)
 {
 	struct mailbox *m = mailbox_new(2, NULL);
 	struct err err = {0};
@@ -49,8 +49,10 @@ a_full_mailbox_answers_limit(void **state)
 	assert_int_equal(mailbox_put(m, &item, &err), 0);
 	assert_int_equal(mailbox_put(m, &item, &err), -1);
 	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_int_equal(mailbox_full_count(m), 1);
 	assert_int_equal(mailbox_put_wait(m, &item, 5, &err), -1);
 	assert_int_equal(err.kind, ERR_TIMEOUT);
+	assert_int_equal(mailbox_full_count(m), 2);
 	assert_non_null(mailbox_get(m));
 	assert_int_equal(mailbox_put_wait(m, &item, 0, &err), 0);
 	assert_int_equal(mailbox_depth(m), 2);
@@ -218,7 +220,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(items_come_out_in_the_order_they_went_in),
-	    cmocka_unit_test(a_full_mailbox_answers_limit),
+	    cmocka_unit_test(a_full_mailbox_answers_limit_and_counts_it),
 	    cmocka_unit_test(the_descriptor_is_readable_exactly_while_there_is_something_to_take),
 	    cmocka_unit_test(a_closed_mailbox_gives_out_what_it_holds_and_takes_nothing),
 	    cmocka_unit_test(an_empty_wait_ends_at_its_deadline),
