@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static int64_t
 read_us(clockid_t which)
@@ -49,6 +48,24 @@ int64_t
 clock_real_us(const struct clock *c)
 {
 	return c->real_us(c->arg);
+}
+
+struct timespec
+clock_deadline(int64_t in_us)
+{
+	struct timespec at;
+	int failed = clock_gettime(CLOCK_MONOTONIC, &at);
+
+	assert(!failed);
+	(void)failed;
+	assert(in_us >= 0);
+	at.tv_sec += in_us / SECOND_US;
+	at.tv_nsec += in_us % SECOND_US * 1000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	return at;
 }
 
 /* Atomic, because a test moves the clock while the threads under test read it. */

@@ -6,6 +6,7 @@
 #define CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 struct clock {
 	int64_t (*mono_us)(void *arg);
@@ -27,6 +28,10 @@ struct clock_manual {
 };
 void clock_manual_init(struct clock_manual *m, int64_t real_us);
 void clock_manual_advance(struct clock_manual *m, int64_t us);
+
+/* So far from now, for pthread_cond_timedwait on CLOCK_MONOTONIC: always of the system, since no
+ * other clock ends its wait. */
+struct timespec clock_deadline(int64_t in_us);
 
 /* RFC 3339 UTC with milliseconds, "2026-01-31T00:53:17.123Z".  buffer >= 32 bytes. */
 char *clock_format(int64_t real_us, char *buffer, unsigned size);

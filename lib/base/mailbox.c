@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "err.h"
 
 struct mailbox {
@@ -80,21 +80,6 @@ lower_fd(struct mailbox *m)
 	(void)failed;
 }
 
-static struct timespec
-deadline_in(int timeout_ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += timeout_ms / 1000;
-	t.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_nsec -= 1000000000;
-		t.tv_sec++;
-	}
-	return t;
-}
-
 /* One wait of a loop that rechecks its condition.  False: the deadline has passed. */
 static bool
 wait_on(
@@ -154,7 +139,7 @@ mailbox_put(struct mailbox *m, void *item, struct err *err)
 int
 mailbox_put_wait(struct mailbox *m, void *item, int timeout_ms, struct err *err)
 {
-	struct timespec deadline = deadline_in(timeout_ms < 0 ? 0 : timeout_ms);
+	struct timespec deadline = clock_deadline(timeout_ms < 0 ? 0 : timeout_ms * MS_US);
 	bool in_time = true;
 	int result = 0;
 
@@ -188,7 +173,7 @@ mailbox_get(struct mailbox *m)
 void *
 mailbox_get_wait(struct mailbox *m, int timeout_ms)
 {
-	struct timespec deadline = deadline_in(timeout_ms < 0 ? 0 : timeout_ms);
+	struct timespec deadline = clock_deadline(timeout_ms < 0 ? 0 : timeout_ms * MS_US);
 	bool in_time = true;
 
 	pthread_mutex_lock(&m->lock);

@@ -2,12 +2,11 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus_memory.h"
 #include "clock.h"
 
-#define WAIT_NS (5 * 1000000L) /* a clock that is moved by hand wakes nobody */
+#define WAIT_US (5 * MS_US) /* a clock that is moved by hand wakes nobody */
 
 int64_t
 memory_now_us(const struct memory_bus *b)
@@ -18,14 +17,8 @@ memory_now_us(const struct memory_bus *b)
 void
 memory_wait(struct memory_bus *b)
 {
-	struct timespec deadline;
+	struct timespec deadline = clock_deadline(WAIT_US);
 
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_nsec += WAIT_NS;
-	if (deadline.tv_nsec >= 1000000000L) {
-		deadline.tv_sec++;
-		deadline.tv_nsec -= 1000000000L;
-	}
 	pthread_cond_timedwait(&b->changed, &b->lock, &deadline);
 }
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus_bounds.h"
 #include "bus_nats.h"
@@ -357,10 +356,7 @@ wait_connected(struct bus *base, int timeout_ms, struct err *err)
 	struct timespec deadline;
 	int rc = 0, waited = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	int64_t ns = deadline.tv_nsec + timeout_ms * INT64_C(1000000);
-	deadline.tv_sec += ns / 1000000000;
-	deadline.tv_nsec = ns % 1000000000;
+	deadline = clock_deadline(timeout_ms * MS_US);
 	pthread_mutex_lock(&b->lock);
 	while (b->state != BUS_CONNECTED && !b->denied && !waited)
 		waited = pthread_cond_timedwait(&b->changed, &b->lock, &deadline);

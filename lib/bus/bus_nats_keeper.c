@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus_bounds.h"
 #include "bus_nats.h"
@@ -338,10 +337,7 @@ wait_until(struct nats_bus *b, int64_t at_us)
 		return;
 	if (left > PING_EVERY_US)
 		left = PING_EVERY_US;
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	int64_t ns = deadline.tv_nsec + left * 1000;
-	deadline.tv_sec += ns / 1000000000;
-	deadline.tv_nsec = ns % 1000000000;
+	deadline = clock_deadline(left);
 	pthread_cond_timedwait(&b->changed, &b->lock, &deadline);
 }
 

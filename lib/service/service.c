@@ -260,13 +260,7 @@ service_wait(struct service_context *context, int timeout_ms)
 	int status = 0;
 
 	assert(timeout_ms >= 0);
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += timeout_ms / 1000;
-	deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (deadline.tv_nsec >= 1000000000) {
-		deadline.tv_nsec -= 1000000000;
-		deadline.tv_sec++;
-	}
+	deadline = clock_deadline(timeout_ms * MS_US);
 	pthread_mutex_lock(&run->lock);
 	while (!run->ending && status != ETIMEDOUT)
 		status = pthread_cond_timedwait(&run->changed, &run->lock, &deadline);

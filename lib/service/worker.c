@@ -137,13 +137,7 @@ worker_join(struct worker *w, int timeout_ms)
 	int status = 0;
 
 	assert(timeout_ms >= 0);
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += timeout_ms / 1000;
-	deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (deadline.tv_nsec >= 1000000000) {
-		deadline.tv_nsec -= 1000000000;
-		deadline.tv_sec++;
-	}
+	deadline = clock_deadline(timeout_ms * MS_US);
 	pthread_mutex_lock(&w->lock);
 	while (!w->done && status != ETIMEDOUT)
 		status = pthread_cond_timedwait(&w->ended, &w->lock, &deadline);
