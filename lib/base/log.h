@@ -10,8 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
+
 struct err;
 struct id;
+struct options;
 
 enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARN_LEVEL, LOG_ERROR_LEVEL };
 enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
@@ -50,6 +53,9 @@ struct log_field {
 /* Called once by main before threads start.  service and instance are on every line. */
 void log_init(
     enum log_level level, enum log_format format, const char *service, const char *instance);
+/* The same, as options log_level and log_format ask for. */
+MUST_USE int log_configure(
+    const struct options *options, const char *service, const char *instance, struct err *err);
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 
 #define LOG_AT(level, event, ...)                                                                  \

@@ -87,41 +87,6 @@ merge_options(const struct service *service, struct option_row rows[OPTIONS_MAX]
 /* ---- settings ---- */
 
 static int
-choose(const char *option, const char *text, const char *const names[], int n, int *ret_choice,
-    struct err *err)
-{
-	for (int i = 0; i < n; i++) {
-		if (strcmp(names[i], text) == 0) {
-			*ret_choice = i;
-			return 0;
-		}
-	}
-	return err_field(
-	    err, ERR_INVALID, option, "option %s: \"%.40s\" is not one of its names", option, text);
-}
-
-static int
-start_log(struct run *run, struct err *err)
-{
-	static const char *const levels[] = {[LOG_DEBUG_LEVEL] = "debug",
-	    [LOG_INFO_LEVEL] = "info",
-	    [LOG_WARN_LEVEL] = "warn",
-	    [LOG_ERROR_LEVEL] = "error"};
-	static const char *const formats[] = {
-	    [LOG_FORMAT_AUTO] = "auto", [LOG_FORMAT_LOGFMT] = "logfmt", [LOG_FORMAT_JSON] = "json"};
-	int level = 0, format = 0;
-
-	if (choose("log_level", options_string(run->options, "log_level"), levels,
-		(int)COUNT_OF(levels), &level, err) < 0)
-		return err_hint(err, "debug, info, warn or error");
-	if (choose("log_format", options_string(run->options, "log_format"), formats,
-		(int)COUNT_OF(formats), &format, err) < 0)
-		return err_hint(err, "auto, logfmt or json");
-	log_init((enum log_level)level, (enum log_format)format, run->service->name, run->instance);
-	return 0;
-}
-
-static int
 choose_instance(struct run *run, struct err *err)
 {
 	const char *given = options_string(run->options, "instance");
@@ -388,7 +353,8 @@ static int
 load(struct run *run, int argc, char **argv, struct err *err)
 {
 	if (options_load(run->options, argc, argv, environ, NULL, err) < 0 ||
-	    choose_instance(run, err) < 0 || start_log(run, err) < 0 ||
+	    choose_instance(run, err) < 0 ||
+	    log_configure(run->options, run->service->name, run->instance, err) < 0 ||
 	    crash_check(run->service->crash_points, err) < 0)
 		return -1;
 	run->drain_timeout_ms = (int)options_int(run->options, "drain_timeout");

@@ -18,41 +18,6 @@ program_refuse(const char *name, const struct err *err)
 	return err_row(err->kind)->exit_code;
 }
 
-static int
-choose(const char *option, const char *text, const char *const names[], int n, int *ret_choice,
-    struct err *err)
-{
-	for (int i = 0; i < n; i++) {
-		if (strcmp(names[i], text) == 0) {
-			*ret_choice = i;
-			return 0;
-		}
-	}
-	return err_field(
-	    err, ERR_INVALID, option, "option %s: \"%.40s\" is not one of its names", option, text);
-}
-
-static int
-start_log(const struct program *program, const struct options *options, struct err *err)
-{
-	static const char *const levels[] = {[LOG_DEBUG_LEVEL] = "debug",
-	    [LOG_INFO_LEVEL] = "info",
-	    [LOG_WARN_LEVEL] = "warn",
-	    [LOG_ERROR_LEVEL] = "error"};
-	static const char *const formats[] = {
-	    [LOG_FORMAT_AUTO] = "auto", [LOG_FORMAT_LOGFMT] = "logfmt", [LOG_FORMAT_JSON] = "json"};
-	int level = 0, format = 0;
-
-	if (choose("log_level", options_string(options, "log_level"), levels, (int)COUNT_OF(levels),
-		&level, err) < 0)
-		return err_hint(err, "debug, info, warn or error");
-	if (choose("log_format", options_string(options, "log_format"), formats,
-		(int)COUNT_OF(formats), &format, err) < 0)
-		return err_hint(err, "auto, logfmt or json");
-	log_init((enum log_level)level, (enum log_format)format, program->service, "");
-	return 0;
-}
-
 static void
 list_crash_points(const struct program *program)
 {
@@ -111,7 +76,8 @@ program_main(const struct program *program, int argc, char **argv,
 		if (answer(program, options, argv[i]))
 			return 0;
 	if (options_load(options, argc, argv, environ, NULL, &err) < 0 ||
-	    start_log(program, options, &err) < 0 || crash_check(program->crash_points, &err) < 0) {
+	    log_configure(options, program->service, "", &err) < 0 ||
+	    crash_check(program->crash_points, &err) < 0) {
 		(void)program_refuse(program->name, &err);
 		return PROGRAM_EXIT_USAGE;
 	}
