@@ -178,8 +178,15 @@ scheduler_start(struct rig *r, int n, const char *const *more)
 void
 scheduler_signal(struct rig *r, int n, int signal)
 {
+	int status;
+
 	assert_true(r->schedulers[n] > 0);
 	assert_int_equal(kill(r->schedulers[n], signal), 0);
+	/* Its threads go on until one of them has been on a processor and stopped the rest. */
+	if (signal == SIGSTOP) {
+		assert_int_equal(waitpid(r->schedulers[n], &status, WUNTRACED), r->schedulers[n]);
+		assert_true(WIFSTOPPED(status));
+	}
 }
 
 int
