@@ -11,13 +11,20 @@ flock -n 8 || exit 0
 eval "$(base64 -d spec)" # made by decode.jq: sets $dir and "$@"
 id=${1##*/}
 
-# A session of its own, so that a stop reaches all of it; it dies with its holder, so nothing runs unseen.  `env`
-# sets the variables and becomes the command: the pid stays the same.
-setsid setpriv --no-new-privs --pdeathsig KILL env -i -C "$dir" \
-	FAIRLEAD_EXECUTOR_ID="$id" FAIRLEAD_INCARNATION=1 "$@" </dev/null >/dev/null 2>&1 8>&- &
-child=$!
-read -r stat <"/proc/$child/stat"
-# From here on only builtins: a command that the shell waits for would reap the child too.
-set -- ${stat##*) }
-echo "$child ${20} $$" >pid # pid, its start time, the holder's pid
+# A session of its own, so that a stop reaches all of it; it dies with its holder, so nothing runs unseen.  It begins
+# when its parent is no shell any more: a shell reaps, even between builtins.  `env` sets the variables and
+# becomes the command: the pid stays the same.
+# shellcheck disable=SC2016
+setsid setpriv --no-new-privs --pdeathsig KILL sh -c '
+	dir=$1 id=$2
+	shift 2
+	until read -r name <"/proc/$PPID/comm" && [ "$name" = sleep ]; do
+		sleep 0.01
+	done
+	read -r stat <"/proc/$$/stat"
+	stat=${stat##*) }
+	start=${stat#* * * * * * * * * * * * * * * * * * * }
+	echo "$$ ${start%% *} $PPID" >pid # pid, its start time, the pid of its holder
+	exec env -i -C "$dir" FAIRLEAD_EXECUTOR_ID="$id" FAIRLEAD_INCARNATION=1 "$@"
+' run "$dir" "$id" "$@" </dev/null >/dev/null 2>&1 8>&- &
 exec sleep infinity
