@@ -289,9 +289,11 @@ is_lost() { # no pid file after a while: does its holder live, did it ever begin
 	eval "begun=\${b_$id:-}"
 	[ -n "$begun" ] && [ $((now - begun)) -gt 5000 ] || return 1
 	eval "b_$id=\$now"
-	flock -n "$state/run/$id/lock" true || return 1
-	[ ! -e "$state/run/$id/started" ] || return 0
-	start
+	flock -n -E 9 "$state/run/$id/lock" test -e "$state/run/$id/started"
+	case $? in # asked under the lock: a holder that begins meanwhile finds it taken, and leaves
+	0) return 0 ;;
+	1) start ;;
+	esac
 	return 1
 }
 look_at_process() {
