@@ -479,7 +479,7 @@ saw() { # HOST_SEQ of a message whose items were all taken
 
 # ---- what came: files of lines made by decode.jq ----
 
-take_live() {
+take_command() {
 	read -r word seq last refusal host_seq
 	[ "$word" = command ] || return 0
 	# The stream says which message came before this one on our subject.
@@ -519,7 +519,7 @@ take_hello() {
 	case $verdict in
 	hello_accepted)
 		epoch=$answer_epoch ticket=0 revision=$newest_revision answered=1 want_hello='' hello_pause=1000
-		cp_offset_us=$((cp_now - now * 1000)) unanswered=0 heartbeat_at=$now
+		cp_offset_us=$((cp_now - now * 1000)) unanswered=0 deaf=0 heartbeat_at=$now
 		[ "$interval" = 0 ] || heartbeat_ms=$interval
 		[ "$heartbeat_ms" -ge 500 ] || heartbeat_ms=500
 		[ "$heartbeat_ms" -le 60000 ] || heartbeat_ms=60000
@@ -618,21 +618,10 @@ client() { # ARGUMENTS of nats
 }
 type=Content-Type:application/json
 
-ask() { # hello|sync BODY TIMEOUT: the answer becomes a file of lines
-	questions=$((questions + 1))
-	printf '%s' "$2" >"$state/spool/question.$questions"
-	{
-		client req --raw --force-stdin --no-templates -H "$type" --timeout "$3" "fl.req.$host.$1" \
-			<"$state/spool/question.$questions" 2>/dev/null |
-			jq -r --arg mode "$1" --arg host "$host" --arg journal "$journal_id" -f "$here/decode.jq" \
-				>"$state/spool/$1.$questions" 2>/dev/null
-		rm -f "$state/spool/question.$questions"
-		echo "$1 $state/spool/$1.$questions" >&3
-	} 9>&- &
-}
 digest() { # sets $digest
 	digest="{\"count\":$digest_count,\"sum\":\"$(printf %u "$digest_sum")\"}"
 }
+# The listener hears its answer: who was answered hears commands too, and only then asks what it has missed.
 say_hello() {
 	new_id
 	hello_nonce=$new hello_no=$((hello_no + 1))
@@ -646,20 +635,31 @@ say_hello() {
 		load "$id"
 		held="$held,{\"executor_id\":\"$id\",\"generation\":\"$generation\"}"
 	done
-	ask hello "{\"host_id\":\"$host\",\"journal_id\":\"$journal_id\",\"start_no\":$start_no,\"hello_no\":$hello_no,\
+	body="{\"host_id\":\"$host\",\"journal_id\":\"$journal_id\",\"start_no\":$start_no,\"hello_no\":$hello_no,\
 \"instance_id\":\"$instance_id\",\"boot_id\":\"$boot_id\",\"agent_version\":\"shell-0.1\",\
 \"protocol_revision\":$revision,\"capabilities\":[],\"encoding\":\"json\",\"pool\":\"$pool\",\
 \"arch\":\"$(uname -m)\",\"kernel\":\"$(uname -r)\",\"capacity\":{\"cpu_millis\":$cpu_millis,\
 \"memory_bytes\":$memory_bytes,\"slots\":$slots},\"labels\":{${labels#,}},\"drivers\":[{\"name\":\"process\",\"usable\":true,\
 \"detail\":\"processes of a shell, no limits\"}],\"contiguous_seq\":\"$contiguous\",\"digest\":$digest,\
-\"records\":[${held#,}],\"ticket\":\"$ticket\",\"nonce_id\":\"$hello_nonce\"}" 10s
+\"records\":[${held#,}],\"ticket\":\"$ticket\",\"nonce_id\":\"$hello_nonce\"}"
+	{
+		printf '%s' "$body" | client pub --quiet --force-stdin --no-templates -H "$type" \
+			--reply "_INBOX.$host.hello" "fl.req.$host.hello" >/dev/null 2>&1
+	} 9>&- &
 }
 say_sync() {
 	new_id
 	sync_nonce=$new sync_deadline=$((now + 3000)) sync_send=
-	ask sync "{\"host_id\":\"$host\",\"epoch\":\"$epoch\",\"contiguous_seq\":\"$sync_base\",\
+	body="{\"host_id\":\"$host\",\"epoch\":\"$epoch\",\"contiguous_seq\":\"$sync_base\",\
 ${sync_after:+\"after_executor_id\":\"$sync_after\",}\"as_of_seq\":\"$sync_as_of\",\
-\"nonce_id\":\"$sync_nonce\"}" 3s
+\"nonce_id\":\"$sync_nonce\"}"
+	syncs=$((syncs + 1))
+	{
+		client req --raw --no-templates -H "$type" --timeout 3s "fl.req.$host.sync" "$body" </dev/null 2>/dev/null |
+			jq -r --arg mode sync --arg host "$host" --arg journal "$journal_id" -f "$here/decode.jq" \
+				>"$state/spool/sync.$syncs" 2>/dev/null
+		echo "sync $state/spool/sync.$syncs" >&3
+	} 9>&- &
 }
 say_heartbeat() {
 	new_id
@@ -794,7 +794,7 @@ speak_sync() {
 
 # ---- the start ----
 
-listen() { # a file per command, a line per heartbeat answer; it ends only when the client gives up
+listen() { # a file per command and hello answer, a line per heartbeat answer; it ends only when the client gives up
 	listeners=$((listeners + 1)) listening_at=$now
 	# shellcheck disable=SC2016
 	beside sh -c '
@@ -804,16 +804,18 @@ listen() { # a file per command, a line per heartbeat answer; it ends only when 
 			jq -r --unbuffered --arg mode live --arg host "$host" --arg journal "$journal" -f "$here/decode.jq" 3>&- |
 			while IFS= read -r line; do
 				case $line in
-				command*) n=$((${n:-0} + 1)) && exec 4>"$files.$n" && printf "%s\n" "$line" >&4 ;;
-				end) exec 4>&- && echo "live $files.$n" >&3 ;;
-				item* | bad) printf "%s\n" "$line" >&4 ;;
+				command* | hello*)
+					kind=${line%% *} n=$((${n:-0} + 1)) && exec 4>"$files.$n" && printf "%s\n" "$line" >&4
+					;;
+				end) exec 4>&- && echo "$kind $files.$n" >&3 ;;
+				item* | bad | absent* | unknown*) printf "%s\n" "$line" >&4 ;;
 				*) printf "%s\n" "$line" >&3 ;;
 				esac
 			done
 		sleep 1
 		echo "listener_ended $number" >&3
 	' listen "$here" "$state/spool/live.$listeners" "$host" "$journal_id" "$listeners" "$nats" --server "$servers" --no-context \
-		--connection-name "shell-agent $host" sub --dump=- "fl.live.$host"
+		--connection-name "shell-agent $host" sub --dump=- "fl.live.$host" "_INBOX.$host.hello"
 	listener=$!
 }
 begin() {
@@ -823,7 +825,7 @@ begin() {
 	start_no=0 contiguous=0 change_no=0 pending='' target=0 lag_since='' stream_seq=0
 	epoch=0 ticket=0 hello_no=0 hello_nonce='' want_hello=1 hello_at=0 hello_pause=1000 answered='' leaving=''
 	want_sync='' sync_active='' sync_send='' sync_nonce='' sync_after='' sync_as_of=0 sync_deadline=0 sync_base=0
-	heartbeat_ms=5000 heartbeat_at=0 heartbeats=0 heartbeat_nonces='' last_nonces='' unanswered=0 deaf=0 heartbeat_busy='' questions=0 listeners=0
+	heartbeat_ms=5000 heartbeat_at=0 heartbeats=0 heartbeat_nonces='' last_nonces='' unanswered=0 deaf=0 heartbeat_busy='' syncs=0 listeners=0
 	cp_offset_us=0 revision=$newest_revision meta_dirty='' journal_id=
 	read -r boot_id </proc/sys/kernel/random/boot_id
 	last_boot_id=$boot_id
@@ -888,7 +890,7 @@ while read -r event words <&3; do
 			look_at "$i"
 		done
 		;;
-	live | hello | sync)
+	command | hello | sync)
 		"take_$event" <"$words"
 		rm -f "$words"
 		;;
@@ -896,7 +898,7 @@ while read -r event words <&3; do
 	heartbeat_sent) heartbeat_busy= ;;
 	acknowledged | unacknowledged) take_ack "$event" ;;
 	listener_ended)
-		[ "$words" != "$listeners" ] || { listen && want_sync=1; }
+		[ "$words" != "$listeners" ] || { listen && say_hello_soon; }
 		;;
 	*) log message.ignored "$event" ;;
 	esac

@@ -1,8 +1,7 @@
 # decode.jq: one message in JSON becomes lines of words that a shell can read without trusting them.  Every word
 # is a number, an id, an enum value, or base64; what is none of these is refused here.
 #
-#   --arg mode live     what `nats sub --dump=-` prints: commands and heartbeat answers
-#   --arg mode hello    the answer to a hello
+#   --arg mode live     what `nats sub --dump=-` prints: commands, heartbeat answers and hello answers
 #   --arg mode sync     the answer to a sync
 
 # 18 digits fit the shell's signed 64 bits; a 64-bit number may come as text.
@@ -53,12 +52,6 @@ def command($seq; $last):
 	| ["command \($seq | number) \($last | number) \($refusal) \(.host_seq | number)"]
 	+ (if $refusal == "-" then .items | items else [] end) + ["end"];
 
-def live:
-	(.Header // {}) as $h
-	| .Data | @base64d | fromjson | if type == "object" then . else error("no message") end
-	| if $h["Fl-Kind"][0] == "heartbeat" then heartbeat
-	else command($h["Nats-Sequence"][0]; $h["Nats-Last-Sequence"][0]) end;
-
 def hello:
 	["hello \(.hello_no | number) \(.nonce_id | id) \(.verdict | word) \(.epoch | number) \(.ticket | number) "
 	+ "\(.cp_now_us | number) \(.journal_floor | number) \(.report_all // false) "
@@ -66,8 +59,15 @@ def hello:
 	+ [(.absent // [])[] | "absent \(.executor_id | id) \(.generation | number)"]
 	+ [(.unknown // [])[] | "unknown \(.executor_id | id) \(.generation | number)"] + ["end"];
 
+def live:
+	(.Header // {}) as $h | (.Subject | startswith("_INBOX.")) as $asked
+	| .Data | @base64d | fromjson | if type == "object" then . else error("no message") end
+	| if $asked then hello
+	elif $h["Fl-Kind"][0] == "heartbeat" then heartbeat
+	else command($h["Nats-Sequence"][0]; $h["Nats-Last-Sequence"][0]) end;
+
 def sync:
 	["sync \(.nonce_id | id) \(.verdict | word) \(.cp_now_us | number) \(.as_of_seq | number) "
 	+ "\(.last // false) \(.items // [] | length)"] + (.items | items) + ["end"];
 
-try (if $mode == "live" then live elif $mode == "hello" then hello else sync end) catch ["garbage"] | .[]
+try (if $mode == "live" then live else sync end) catch ["garbage"] | .[]

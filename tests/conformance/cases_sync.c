@@ -26,6 +26,25 @@ what_was_written_while_the_host_was_away_comes_by_sync_C2(void **state)
 	kit_require(k, "and it never ran", kit_runs(k, &stopped->id) == 0);
 }
 
+/* No sync is answered, so what is not heard does not come; an agent may start nothing before one
+ * is. */
+static void
+who_asks_for_a_sync_hears_commands_already_C2_K11(void **state)
+{
+	struct kit *k = *state;
+	struct kit_order *o;
+
+	k->mute_sync = true;
+	kit_start(k);
+	kit_expect(k, "a sync", k->sync.count > 0);
+	o = kit_order(k, "exit 0");
+	kit_send_one(k, o);
+	kit_expect(k, "what is sent from then on is heard", kit_accepted(k, o) == o->generation);
+	k->mute_sync = false;
+	kit_expect(k, "and carried out",
+	    kit_state(k, o) == EXECUTOR_SUCCEEDED && kit_runs(k, &o->id) == 1);
+}
+
 static void
 pages_follow_each_other_and_count_only_together_K11(void **state)
 {
@@ -242,6 +261,7 @@ sixty_four_items_in_one_message_all_run_C12(void **state)
 
 const struct kit_case cases_sync[] = {
     KIT_CASE(what_was_written_while_the_host_was_away_comes_by_sync_C2),
+    KIT_CASE(who_asks_for_a_sync_hears_commands_already_C2_K11),
     KIT_CASE(pages_follow_each_other_and_count_only_together_K11),
     KIT_CASE(a_sync_answer_of_the_past_is_ignored_K11),
     KIT_CASE(a_gap_in_nats_last_sequence_brings_a_sync_C11),

@@ -1,8 +1,9 @@
 #!/bin/sh
 # shell.sh AGENT KIT OPTIONS...: the kit against the shell agent; skipped, with the reason, without its tools.
-# Most of its time is waiting for the next heartbeat, so several kits share the cases.
+# Most of its time is waiting for the next heartbeat, so several kits (PARTS) share the cases.  LISTENS_AFTER: so
+# many seconds late its listener begins, as on a machine that has more to do.
 set -eu
-parts=4
+parts=${PARTS:-4}
 agent=$1
 shift
 skip() {
@@ -17,6 +18,15 @@ done
 export NATS_CLI="$nats"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+if [ -n "${LISTENS_AFTER:-}" ]; then
+	cat >"$out/nats" <<-END
+		#!/bin/sh
+		case " \$* " in *" sub "*) sleep $LISTENS_AFTER ;; esac
+		exec "$nats" "\$@"
+	END
+	chmod +x "$out/nats"
+	NATS_CLI=$out/nats
+fi
 for part in $(seq $parts); do
 	{
 		code=0
