@@ -1,5 +1,5 @@
 /* bus: publish, subscribe, request, streams.  Two implementations behind one table: NATS
- * (bus_nats.c) and memory (bus_memory.c); both pass tests/integration/bus/test_contract.c.
+ * (bus_nats.c) and memory (bus_memory.c); both pass tests/integration/bus/test_contract*.c.
  *
  * Threads:  every function may be called from any thread.  Subscription handlers run on a thread of
  *           the bus: they must not block for longer than a few milliseconds, and they own nothing:
