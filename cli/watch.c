@@ -18,6 +18,7 @@
 #include "mailbox.h"
 #include "outlet.h"
 #include "pace.h"
+#include "patience.h"
 #include "subjects.h"
 
 #define ARENA_BYTES_MAX (64u * 1024 * 1024)
@@ -29,10 +30,8 @@ struct watch {
 	struct mailbox *queue; /* struct bus_msg */
 	struct bus_sub *sub;
 	unsigned queue_max;
-	int patience_ms;
-	int64_t heard_us; /* when the cell last said something */
-	bool waiting;     /* it was said that nobody answers */
-	bool over;        /* printing ended it */
+	struct patience patience;
+	bool over; /* printing ended it */
 	/* Shared with the bus's thread. */
 	atomic_bool listening; /* what is heard is queued; else the rows will tell */
 	atomic_bool reading;   /* the rows are being asked: their delay is not the reader's */
@@ -133,36 +132,18 @@ seen(struct watch *w, uint64_t cursor)
 
 /* ---- the rows ---- */
 
-/* A hub or the bus that is away comes back. */
-static bool
-passes(const struct err *err)
-{
-	return err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
-}
-
-static void
-answered(struct watch *w)
-{
-	w->heard_us = clock_mono_us(clock_system());
-	w->waiting = false;
-}
-
-/* Is it time to give up?  Says once that nobody answers. */
+/* Is it worth asking again?  An error that ends it names where to go on. */
 static int
 still_patient(struct watch *w, struct err *err)
 {
-	int64_t silent_us = clock_mono_us(clock_system()) - w->heard_us;
-
-	if (silent_us >= w->patience_ms * MS_US) {
-		err->kind = ERR_UNAVAILABLE;
-		return err_hint(err,
-		    "nothing was heard for %d s; `--cursor %" PRIu64 " --follow` goes on",
-		    w->patience_ms / 1000, w->follow.cursor);
-	}
-	if (!w->waiting)
-		fprintf(stderr, "fairlead: waiting: %s\n", err->text);
-	w->waiting = true;
-	return 0;
+	if (w->over)
+		return -1;
+	if (patience_lasts(&w->patience, err))
+		return 0;
+	if (err->kind != ERR_UNAVAILABLE)
+		return -1;
+	return err_hint(err, "nothing was heard for %d s; `--cursor %" PRIu64 " --follow` goes on",
+	    w->patience.silent_ms / 1000, w->follow.cursor);
 }
 
 static int
@@ -186,7 +167,7 @@ ask(struct watch *w, uint32_t limit, const Fairlead__V1__EventListAnswer **ret, 
 	atomic_store(&w->reading, false);
 	if (r != 0)
 		return -1;
-	answered(w);
+	patience_heard(&w->patience);
 	*ret = (const Fairlead__V1__EventListAnswer *)m;
 	return 0;
 }
@@ -207,7 +188,7 @@ page(struct watch *w, bool *ret_more, struct err *err)
 	}
 	*ret_more = follow_page_done(&w->follow, a, WATCH_PAGE);
 	seen(w, w->follow.cursor);
-	answered(w); /* printing may have taken its time */
+	patience_heard(&w->patience); /* printing may have taken its time */
 	*ret_more = *ret_more || atomic_load(&w->listening) != listening;
 	return 0;
 }
@@ -222,7 +203,7 @@ catch_up(struct watch *w, struct err *err)
 	pace_begin(&pace, 0);
 	while (pace_signal() == 0 && outlet_open(&w->out)) {
 		if (page(w, &more, err) != 0) {
-			if (w->over || !passes(err) || still_patient(w, err) != 0)
+			if (still_patient(w, err) != 0)
 				return -1;
 			(void)!pace_again(&pace);
 			continue;
@@ -261,7 +242,7 @@ take(struct watch *w, const struct bus_msg *m, struct err *err)
 	if (courier_decode(m, &fairlead__v1__event__descriptor, w->cli.arena, &body, err) != 0)
 		return catch_up(w, err); /* not ours: the rows know */
 	e = (const Fairlead__V1__Event *)body;
-	answered(w);
+	patience_heard(&w->patience);
 	if (follow_wants(&w->follow, e) && print(w, e, err) != 0)
 		return -1;
 	seen(w, e->cursor);
@@ -274,11 +255,8 @@ silence(struct watch *w, struct err *err)
 {
 	bool more = false;
 
-	if (page(w, &more, err) != 0) {
-		if (w->over || !passes(err))
-			return -1;
+	if (page(w, &more, err) != 0)
 		return still_patient(w, err);
-	}
 	return more ? catch_up(w, err) : 0;
 }
 
@@ -328,7 +306,7 @@ begin(struct watch *w, const struct watch_options *o, struct err *err)
 int
 watch_run(struct cli *c, const struct watch_options *o)
 {
-	struct watch w = {.follow = o->from, .queue_max = o->queue, .patience_ms = c->timeout_ms};
+	struct watch w = {.follow = o->from, .queue_max = o->queue};
 	struct err err = {0};
 	int r;
 
@@ -342,7 +320,7 @@ watch_run(struct cli *c, const struct watch_options *o)
 	if (c->timeout_ms > WATCH_CALL_MS)
 		w.cli.timeout_ms = WATCH_CALL_MS;
 	atomic_store(&w.seen, w.follow.cursor);
-	answered(&w);
+	patience_begin(&w.patience, c->timeout_ms);
 	if (!w.cli.arena || !w.queue)
 		r = err_set(&err, ERR_LIMIT, "no memory to follow events");
 	else
