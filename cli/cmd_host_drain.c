@@ -6,8 +6,10 @@
 #include "arena.h"
 #include "args.h"
 #include "cli.h"
+#include "cli_bounds.h"
 #include "options.h"
 #include "pace.h"
+#include "patience.h"
 
 #include "fairlead/v1/api.pb-c.h"
 
@@ -62,17 +64,25 @@ drain_wait(struct cli *c, char *host_id)
 	uint32_t left, said = UINT32_MAX;
 	struct err err = {0};
 	struct pace pace;
+	struct patience patience;
 
 	q.host_id = host_id;
 	pace_catch_signals();
 	pace_begin(&pace, c->timeout_ms);
+	patience_begin(&patience, c->timeout_ms);
+	if (c->timeout_ms > WATCH_CALL_MS)
+		c->timeout_ms = WATCH_CALL_MS;
 	do {
 		ProtobufCMessage *m;
 
 		arena_reset(c->arena);
 		if (cli_call(c, "host", "get", &q.base, &fairlead__v1__host_get_answer__descriptor,
-			&m, &err) != 0)
+			&m, &err) != 0) {
+			if (patience_lasts(&patience, &err))
+				continue;
 			return cli_fail(&err);
+		}
+		patience_heard(&patience);
 		left = ((Fairlead__V1__HostGetAnswer *)m)->host->executors;
 		if (left != said)
 			printf("host %s: %u executors left\n", host_id, left);

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cli_bounds.h"
 #include "declare.h"
 #include "id.h"
 #include "name.h"
 #include "output.h"
 #include "pace.h"
+#include "patience.h"
 #include "state.h"
 
 struct run {
@@ -90,20 +92,38 @@ exit_code_of(const Fairlead__V1__Executor *e)
 	return CLI_EXIT_FAILED;
 }
 
+/* It may run on: who declared it may want to know how to find it. */
+static int
+run_lost(const struct run *r, struct err *err)
+{
+	if (err->kind == ERR_UNAVAILABLE)
+		err_hint(err,
+		    "nothing was heard for %d s; `fairlead executor show %s` tells how it goes on",
+		    WAIT_SILENT_MS / 1000, r->executor);
+	return cli_fail(err);
+}
+
 static int
 run_follow(struct run *r, int timeout_ms)
 {
 	struct err err = {0};
 	struct pace pace;
+	struct patience patience;
 
 	pace_begin(&pace, timeout_ms);
+	patience_begin(&patience, WAIT_SILENT_MS);
+	if (r->cli->timeout_ms > WATCH_CALL_MS)
+		r->cli->timeout_ms = WATCH_CALL_MS;
 	do {
 		Fairlead__V1__Executor *e;
 
 		arena_reset(r->cli->arena);
 		e = executor_get(r, &err);
+		if (!e && patience_lasts(&patience, &err))
+			continue;
 		if (!e)
-			return cli_fail(&err);
+			return run_lost(r, &err);
+		patience_heard(&patience);
 		if (e->started && output_follow(r, &err) != 0 && err.kind != ERR_NOT_FOUND)
 			cli_fail(&err);
 		if (executor_state_ended((enum executor_state)e->state)) {

@@ -5,10 +5,12 @@
 
 #include "arena.h"
 #include "cli.h"
+#include "cli_bounds.h"
 #include "declare.h"
 #include "list.h"
 #include "output.h"
 #include "pace.h"
+#include "patience.h"
 #include "session_file.h"
 #include "timeline.h"
 
@@ -310,14 +312,21 @@ session_wait(struct cli *c, char *name, const char *until)
 	Fairlead__V1__SessionGetAnswer *a;
 	struct err err = {0};
 	struct pace pace;
+	struct patience patience;
 
 	pace_catch_signals();
 	pace_begin(&pace, c->timeout_ms);
+	patience_begin(&patience, c->timeout_ms);
+	if (c->timeout_ms > WATCH_CALL_MS)
+		c->timeout_ms = WATCH_CALL_MS;
 	do {
 		arena_reset(c->arena);
 		a = session_get(c, name, &err);
+		if (!a && patience_lasts(&patience, &err))
+			continue;
 		if (!a)
 			return cli_fail(&err);
+		patience_heard(&patience);
 		if (session_reached(a->session, until)) {
 			printf("session %s: %s\n", name, until);
 			return 0;
@@ -328,6 +337,8 @@ session_wait(struct cli *c, char *name, const char *until)
 			return CLI_EXIT_FAILED;
 		}
 	} while (pace_again(&pace));
+	if (!a)
+		return pace_signal() ? 128 + pace_signal() : cli_fail(&err);
 	printf("session %s: not %s yet\n", name, until);
 	counters_print(a->session->counters);
 	for (size_t i = 0; i < a->n_why; i++)
