@@ -206,9 +206,9 @@ what_the_answer_calls_absent_is_stopped_and_forgotten_K6(void **state)
 	o->newest = false; /* the control plane has lost it */
 	k->absent = &absent;
 	kit_ask_hello(k);
-	k->absent = NULL;
 	kit_expect(k, "it is stopped, and gone at the generation of the answer",
 	    kit_ended(k, o) && kit_gone(k, o) == absent.generation && !kit_lives(k, &o->id));
+	k->absent = NULL;
 	kit_forgets(k, o);
 	kit_fence(k);
 }
@@ -254,8 +254,8 @@ report_all_brings_every_record_again_K3(void **state)
 	before = k->seen_count;
 	k->report_all = true;
 	kit_ask_hello(k);
-	k->report_all = false;
 	kit_expect(k, "both records again", k->seen_count >= before + 2);
+	k->report_all = false;
 	for (size_t i = before; i < k->seen_count; i++)
 		kit_require(k, "K18: as changes of their own", k->seen[i].change_no > change_no);
 }
