@@ -164,7 +164,7 @@ kit_pump(struct kit *k, int64_t deadline_us)
 void
 kit_fail(struct kit *k, const char *what, const char *condition)
 {
-	kit_print_log(k);
+	kit_print_evidence(k);
 	fail_msg("%s (not so: %s)", what, condition);
 	abort(); /* fail_msg does not return, and is not declared so */
 }

@@ -166,7 +166,12 @@ void kit_touch(struct kit *k, const struct id *id, const char *suffix);
 bool kit_present(struct kit *k, const struct id *id, const char *suffix);
 /* Ends every process that came from the agent. */
 void kit_sweep(struct kit *k);
+/* Calls visit for every process that came from the agent; true if there was one. */
+bool kit_each_process(struct kit *k, void (*visit)(pid_t pid));
 void kit_print_log(struct kit *k);
+
+/* ---- kit_evidence.c: what a failed case leaves behind, on stderr ---- */
+void kit_print_evidence(struct kit *k);
 
 /* ---- kit_answer.c: what the control plane says when asked ---- */
 void kit_handle(struct kit *k, const struct bus_msg *m);

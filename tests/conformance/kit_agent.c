@@ -228,12 +228,11 @@ is_ours(pid_t pid, pid_t bus)
 	return false;
 }
 
-static bool
-all_gone(void *arg)
+bool
+kit_each_process(struct kit *k, void (*visit)(pid_t pid))
 {
-	struct kit *k = arg;
 	DIR *proc = opendir("/proc");
-	bool none = true;
+	bool any = false;
 
 	assert_non_null(proc);
 	for (struct dirent *e; (e = readdir(proc)) != NULL;) {
@@ -241,12 +240,27 @@ all_gone(void *arg)
 
 		if (pid <= 1 || pid == getpid() || !is_ours(pid, nats_server_pid(k->server)))
 			continue;
-		none = false;
-		kill(pid, SIGKILL);
+		any = true;
+		visit(pid);
 	}
 	closedir(proc);
+	return any;
+}
+
+static void
+end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+}
+
+static bool
+all_gone(void *arg)
+{
+	struct kit *k = arg;
+	bool any = kit_each_process(k, end);
+
 	reap(k);
-	return none;
+	return !any;
 }
 
 static int
