@@ -541,6 +541,13 @@ take_hello() {
 		;;
 	esac
 }
+leave_out() { # ID GENERATION: of the digest, because the control plane does not count it (K6, K19)
+	has_record "$1" || return 0
+	load "$1"
+	[ "$generation" = "$2" ] || return 0
+	eval "u_$1=1"
+	count
+}
 take_hello_items() { # true|false: report_all
 	for i in $ids; do
 		eval "u=\$u_$i"
@@ -551,14 +558,11 @@ take_hello_items() { # true|false: report_all
 	done
 	while read -r word i answer_generation; do
 		case $word in
-		absent) take_item "$i" "$answer_generation" absent -1 0 0 - - 0 0 0 - ;; # K6
-		unknown)
-			has_record "$i" || continue
-			load "$i"
-			[ "$generation" = "$answer_generation" ] || continue
-			eval "u_$i=1"
-			count
+		absent)
+			take_item "$i" "$answer_generation" absent -1 0 0 - - 0 0 0 - # K6
+			leave_out "$i" "$answer_generation"
 			;;
+		unknown) leave_out "$i" "$answer_generation" ;;
 		esac
 	done
 }

@@ -131,6 +131,23 @@ interval_from_answer(struct agent *a, uint32_t ms)
 	a->interval_us = (int64_t)ms * MS_US;
 }
 
+/* K6, K19: what the control plane does not know it does not count, while it is being stopped
+ * either. */
+static void
+leave_absent_out(struct agent *a, const Fairlead__V1__HelloAnswer *m)
+{
+	for (size_t i = 0; i < m->n_absent; i++) {
+		struct entry *e = NULL;
+		struct err ignored;
+		struct id id;
+
+		if (wire_id(&m->absent[i]->executor_id, "absent.executor_id", &id, &ignored) == 0)
+			e = table_find(a, &id);
+		if (e && e->r.accepted_generation == m->absent[i]->generation)
+			e->unknown = true;
+	}
+}
+
 /* K6: of an older term; they run on, but nobody up there counts them. */
 static void
 note_unknown(struct agent *a, const Fairlead__V1__HelloAnswer *m)
@@ -185,6 +202,7 @@ accepted(struct agent *a, const Fairlead__V1__HelloAnswer *m)
 			take_absent(a, &id, m->absent[i]->generation, RECORD_SEQ_UNKNOWN, 0);
 	}
 	note_unknown(a, m);
+	leave_absent_out(a, m);
 	if (m->report_all)
 		report_all(a);
 	sync_cancel(a);

@@ -34,9 +34,9 @@ digest_of_heartbeat(struct rig *r)
 	return rig_get(r, AGENT_SEND_HEARTBEAT)->u.heartbeat->digest->count;
 }
 
-/* hello again, answered with one record that nobody knows there (0: none) */
+/* the hello on the wire, answered with one record that nobody knows there (0: none) */
 static void
-hello_with_unknown(struct rig *r, uint64_t epoch, unsigned n, uint64_t generation)
+hello_answered_with_unknown(struct rig *r, uint64_t epoch, unsigned n, uint64_t generation)
 {
 	Fairlead__V1__HelloAnswer m = FAIRLEAD__V1__HELLO_ANSWER__INIT;
 	Fairlead__V1__HelloRecord record = FAIRLEAD__V1__HELLO_RECORD__INIT;
@@ -44,7 +44,6 @@ hello_with_unknown(struct rig *r, uint64_t epoch, unsigned n, uint64_t generatio
 	Fairlead__V1__SyncAnswer page = FAIRLEAD__V1__SYNC_ANSWER__INIT;
 	struct id id = rig_id(n);
 
-	hello_on_wire(r);
 	record.executor_id = (ProtobufCBinaryData){ID_BYTES, id.bytes};
 	record.generation = generation;
 	m.unknown = unknown;
@@ -54,6 +53,13 @@ hello_with_unknown(struct rig *r, uint64_t epoch, unsigned n, uint64_t generatio
 	rig_answer_hello(r, &m);
 	page.last = true;
 	rig_answer_sync(r, &page);
+}
+
+static void
+hello_with_unknown(struct rig *r, uint64_t epoch, unsigned n, uint64_t generation)
+{
+	hello_on_wire(r);
+	hello_answered_with_unknown(r, epoch, n, generation);
 }
 
 static void
@@ -84,6 +90,58 @@ what_an_older_term_left_runs_on_outside_the_digest_K6(void **state)
 	rig_restart(r);
 	hello_with_unknown(r, G(5), 0, 0);
 	assert_int_equal(digest_of_heartbeat(r), 2);
+}
+
+/* hello again, answered with one record that is to be stopped */
+static void
+hello_with_absent(struct rig *r, uint64_t epoch, unsigned n, uint64_t generation)
+{
+	Fairlead__V1__HelloAnswer m = FAIRLEAD__V1__HELLO_ANSWER__INIT;
+	Fairlead__V1__AbsentItem item = FAIRLEAD__V1__ABSENT_ITEM__INIT;
+	Fairlead__V1__AbsentItem *absent[] = {&item};
+	struct id id = rig_id(n);
+
+	item.executor_id = (ProtobufCBinaryData){ID_BYTES, id.bytes};
+	item.generation = generation;
+	m.absent = absent;
+	m.n_absent = 1;
+	m.verdict = FAIRLEAD__V1__HELLO_VERDICT__HELLO_ACCEPTED;
+	m.epoch = epoch;
+	rig_answer_hello(r, &m);
+}
+
+static void
+required_hello(struct rig *r)
+{
+	digest_of_heartbeat(r);
+	heartbeat_answer(r, FAIRLEAD__V1__HEARTBEAT_VERDICT__HEARTBEAT_HELLO_REQUIRED, 0);
+	while (!rig_effect(r, AGENT_SEND_HELLO))
+		rig_advance(r, SECOND_US / 10);
+}
+
+static void
+what_an_older_term_left_is_stopped_when_an_answer_says_so_and_stays_uncounted_K6(void **state)
+{
+	struct rig *r = *state;
+	struct id id = rig_id(1);
+
+	rig_accept(r, G(1), G(0));
+	rig_command(r, id, G(1), RUN, G(1));
+	rig_driver(r, id, DRIVER_RUNNING, 0);
+	rig_ack(r);
+	required_hello(r);
+	hello_answered_with_unknown(r, G(2), 1, G(1));
+	assert_int_equal(digest_of_heartbeat(r), 0);
+	assert_int_equal(rig_record(r, id)->state, EXECUTOR_RUNNING);
+	required_hello(r);
+	hello_with_absent(r, G(3), 1, G(1) + 1);
+	assert_true(id_equal(&rig_get(r, AGENT_DRIVER_STOP)->u.executor.executor_id, &id));
+	assert_int_equal(rig_record(r, id)->accepted_generation, G(1) + 1);
+	assert_int_equal(rig_record(r, id)->desired, DESIRED_ABSENT);
+	assert_int_equal(digest_of_heartbeat(r), 0); /* while it stops */
+	rig_driver(r, id, DRIVER_EXITED, 143);
+	assert_int_equal(rig_record(r, id)->state, EXECUTOR_STOPPED);
+	assert_int_equal(digest_of_heartbeat(r), 0);
 }
 
 static void
@@ -274,6 +332,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(hello_carries_journal_counters_records_and_digest_K3),
 	    TEST(what_an_older_term_left_runs_on_outside_the_digest_K6),
+	    TEST(what_an_older_term_left_is_stopped_when_an_answer_says_so_and_stays_uncounted_K6),
 	    TEST(hello_says_revision_and_capabilities_and_a_refusal_is_told_and_tried_again_A7),
 	    TEST(an_older_control_plane_is_spoken_to_in_its_revision_A7),
 	    TEST(hello_is_repeated_with_growing_pauses_until_answered_A9),
