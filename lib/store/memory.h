@@ -85,6 +85,15 @@ struct memory_journal {
 	struct id journal_id;
 };
 
+/* Table host_unknown. */
+struct memory_unknown {
+	struct memory_unknown *next;
+	struct id executor_id;
+	uint64_t generation;
+	int64_t since_us, told_us; /* told_us 0: nobody wants it stopped */
+	char *told_by;
+};
+
 struct memory_host {
 	UT_hash_handle hh;
 	struct memory_pool *pool;
@@ -111,8 +120,9 @@ struct memory_host {
 	char *drained_by;
 	int64_t draining_us, drain_deadline_us;
 	int64_t cordoned_us, suspect_since_us, first_seen_us, last_hello_us, retired_us;
-	struct memory_executor *books; /* from placement to GONE, RETIRED or back in the queue */
-	struct memory_message *open;   /* scratch of memory_commands_write */
+	struct memory_executor *books;  /* from placement to GONE, RETIRED or back in the queue */
+	struct memory_unknown *unknown; /* by id */
+	struct memory_message *open;    /* scratch of memory_commands_write */
 	char host_id[];
 };
 
@@ -438,6 +448,16 @@ MUST_USE int memory_why_copy(const struct memory_executor *e, struct arena *a,
 
 /* ---- memory_hello.c ---- */
 bool memory_journal_superseded(const struct memory_host *h, const struct id *journal_id);
+
+/* ---- memory_unknown.c ---- */
+/* See pg_unknown_refresh. */
+MUST_USE int memory_unknown_refresh(struct memory_cell *c, struct memory_host *h,
+    struct store_hello_answer *answer, struct arena *a, struct err *err);
+/* See pg_unknown_say. */
+MUST_USE int memory_unknown_say(struct memory_cell *c, const char *host_id, const char *kind,
+    const char *who, const struct store_absent *rows, size_t n, struct arena *a, struct err *err);
+void memory_unknown_forget(struct memory_host *h, const struct id *executor_id);
+void memory_unknown_clear(struct memory_host *h);
 
 /* ---- memory_facts.c ---- */
 /* Replaces borrowed texts by copies.  false: no room. */

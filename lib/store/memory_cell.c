@@ -67,8 +67,13 @@ memory_store_cell_get(struct store *s, struct arena *a, struct store_cell *ret, 
 
 	*ret = (struct store_cell){
 	    .name = CELL_NAME, .term = c->term, .schema_version = STORE_SCHEMA_VERSION};
-	for (const struct memory_host *h = c->hosts; h; h = h->hh.next)
+	for (const struct memory_host *h = c->hosts; h; h = h->hh.next) {
+		const struct memory_unknown *k;
+
 		ret->hosts[h->state]++;
+		LL_FOREACH(h->unknown, k)
+		ret->unknown++;
+	}
 	sessions_count(c, ret);
 	pools_count(c, ret);
 	return leases_copy(c, a, ret, err);

@@ -127,14 +127,6 @@ mark_gone(struct memory_host *h, const struct store_hello *hello, const struct i
 	}
 }
 
-static int
-absent_order(const void *a, const void *b)
-{
-	const struct store_absent *x = a, *y = b;
-
-	return id_compare(&x->executor_id, &y->executor_id);
-}
-
 /* K6: ids the cell does not know on this host; those of an older term keep running. */
 static void
 find_absent(struct memory_cell *c, const struct store_hello *hello, struct store_hello_answer *ret)
@@ -152,10 +144,8 @@ find_absent(struct memory_cell *c, const struct store_hello *hello, struct store
 			ret->absent[ret->absent_count++] =
 			    (struct store_absent){hello->record_ids[i], generation + 1};
 	}
-	if (ret->absent_count > 0)
-		qsort(ret->absent, ret->absent_count, sizeof(*ret->absent), absent_order);
-	if (ret->unknown_count > 0)
-		qsort(ret->unknown, ret->unknown_count, sizeof(*ret->unknown), absent_order);
+	rules_absent_sort(ret->absent, ret->absent_count);
+	rules_absent_sort(ret->unknown, ret->unknown_count);
 }
 
 /* K19, the control plane's side. */
@@ -198,20 +188,6 @@ memory_store_host_digests(
 }
 
 static int
-unknown_say(struct memory_cell *c, const struct memory_host *h, const char *kind,
-    const struct store_absent *rows, size_t n, struct arena *a, struct err *err)
-{
-	const char *text = n > 0 ? rules_unknown_event(rows, n, a) : "";
-
-	if (!text)
-		return memory_no_room(err);
-	if (n > 0)
-		memory_event_add(
-		    c, &(struct store_event){.kind = kind, .host = h->host_id, .text = text});
-	return 0;
-}
-
-static int
 hello_accept(struct memory_cell *c, struct memory_host *h, const struct store_hello *hello,
     const struct rules_host *now, const struct rules_ruling *ruling, const struct id *named,
     struct arena *a, struct store_hello_answer *ret, struct err *err)
@@ -231,11 +207,10 @@ hello_accept(struct memory_cell *c, struct memory_host *h, const struct store_he
 	ret->report_all = digest_differs(h, hello);
 	if (ruling->late)
 		return 0;
-	if (unknown_say(
-		c, h, RULES_EVENT_UNKNOWN_STOPPED, ret->absent, ret->absent_count, a, err) != 0)
+	if (memory_unknown_refresh(c, h, ret, a, err) != 0)
 		return -1;
-	return unknown_say(
-	    c, h, RULES_EVENT_UNKNOWN_KEPT, ret->unknown, ret->unknown_count, a, err);
+	return memory_unknown_say(
+	    c, h->host_id, RULES_EVENT_UNKNOWN_STOPPED, "", ret->absent, ret->absent_count, a, err);
 }
 
 int

@@ -48,6 +48,7 @@ host_copy(struct memory_cell *c, const struct memory_host *h, struct arena *a,
 	const struct memory_beat *beat = memory_beat_find(c, h->host_id);
 	const struct resources nothing = {0};
 	const struct memory_executor *e;
+	const struct memory_unknown *k;
 	enum resource_dimension ignored;
 
 	*ret = (struct store_host){.host_id = arena_strdup(a, h->host_id),
@@ -83,6 +84,8 @@ host_copy(struct memory_cell *c, const struct memory_host *h, struct arena *a,
 	    .drained_by = arena_strdup(a, h->drained_by)};
 	DL_FOREACH2(h->books, e, b_next)
 	ret->executors += e->reserved;
+	LL_FOREACH(h->unknown, k)
+	ret->unknown++;
 	if (!ret->host_id || !ret->pool || !ret->boot_id || !ret->agent_version || !ret->arch ||
 	    !ret->capabilities || !ret->kernel || !ret->server || !ret->cordoned_by ||
 	    !ret->cordon_reason || !ret->suspect_reason || !ret->lost_confirmed_by ||
@@ -301,5 +304,6 @@ memory_store_host_remove(
 	DL_FOREACH_SAFE2(h->books, e, next, b_next)
 	executor_retire(c, e, who);
 	commands_bury(c, h, who);
+	memory_unknown_clear(h); /* it stops everything, known here or not (K2) */
 	return 0;
 }

@@ -154,12 +154,14 @@ reports_join(struct join *j, const struct report *reports, size_t n, const char 
 {
 	for (size_t i = 0; i < n; i++) {
 		struct memory_executor *e = memory_executor_find(j->c, &reports[i].executor_id);
-		const struct memory_host *h = memory_host_find(j->c, reports[i].host_id);
+		struct memory_host *h = memory_host_find(j->c, reports[i].host_id);
 
 		if (h && memory_journal_superseded(h, &reports[i].journal_id))
 			j->result->superseded++;
 		else if (e && h && e->host == h)
 			report_join(j, e, &reports[i], outcomes[i]);
+		else if (h && reports[i].gone_generation > 0)
+			memory_unknown_forget(h, &reports[i].executor_id);
 	}
 }
 

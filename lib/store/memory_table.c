@@ -232,6 +232,7 @@ host_free(struct memory_cell *c, struct memory_host *h)
 
 	LL_FOREACH_SAFE(h->superseded, j, next)
 	free(j);
+	memory_unknown_clear(h);
 	arena_free(h->facts);
 	arena_free(h->operator_facts);
 	free(h->cordoned_by);

@@ -123,6 +123,24 @@ books_name_their_own(struct verify *v)
 }
 
 static void
+unknown_are_unknown(struct verify *v)
+{
+	for (const struct memory_host *h = v->c->hosts; h; h = h->hh.next) {
+		const struct memory_unknown *k;
+
+		LL_FOREACH(h->unknown, k)
+		{
+			const struct memory_executor *e =
+			    memory_executor_find((struct memory_cell *)v->c, &k->executor_id);
+			char hex[ID_HEX_BYTES];
+
+			if ((e && e->host == h) || k->generation >= memory_floor(v->c))
+				violated(v, id_to_hex(&k->executor_id, hex));
+		}
+	}
+}
+
+static void
 host_seq_covers(struct verify *v)
 {
 	for (const struct memory_message *m = v->c->messages; m; m = m->hh.next) {
@@ -258,6 +276,7 @@ static const struct {
     {"a_placed_executor_has_a_command", placed_have_a_command},
     {"a_living_placed_executor_is_on_its_hosts_books", living_are_on_the_books},
     {"a_hosts_books_name_known_executors", books_name_their_own},
+    {"unknown_executors_are_of_an_older_term_and_on_nobodys_books", unknown_are_unknown},
     {"host_seq_covers_every_command", host_seq_covers},
     {"accepted_never_exceeds_generation", accepted_within_generation},
     {"one_living_attempt_per_index", one_living_attempt},

@@ -65,7 +65,8 @@ pg_store_cell_get(struct store *s, struct arena *a, struct store_cell *ret, stru
 	    "= 4),"
 	    " (SELECT count(*) FROM session WHERE state = 1), (SELECT count(*) FROM "
 	    "placement_queue),"
-	    " (SELECT count(*) FROM outbox WHERE sent_at IS NULL) FROM cell"};
+	    " (SELECT count(*) FROM outbox WHERE sent_at IS NULL),"
+	    " (SELECT count(*) FROM host_unknown) FROM cell"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 
 	memset(ret, 0, sizeof(*ret));
@@ -79,6 +80,7 @@ pg_store_cell_get(struct store *s, struct arena *a, struct store_cell *ret, stru
 	ret->sessions_open = (uint32_t)pg_int(r, 0, 7);
 	ret->queue_depth = (uint64_t)pg_int(r, 0, 8);
 	ret->outbox_unsent = (uint64_t)pg_int(r, 0, 9);
+	ret->unknown = (uint32_t)pg_int(r, 0, 10);
 	if (!ret->name)
 		return pg_no_room(err);
 	if (executors_read(pg_of(s), ret, err) != 0)

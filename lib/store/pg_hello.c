@@ -6,6 +6,7 @@
 #include "err.h"
 #include "pg.h"
 #include "pg_host_row.h"
+#include "pg_unknown.h"
 #include "rules.h"
 
 #define TERM_BITS 40
@@ -57,12 +58,13 @@ host_lock(struct pg *pg, const struct store_hello *h, struct arena *a, struct ru
 struct hello_row {
 	uint64_t epoch, journal_floor, term_floor;
 	int64_t now_us;
-	bool has_executors;
+	bool has_executors, has_unknown;
 };
 
 #define HELLO_ROW                                                                                  \
 	"epoch, journal_floor, clock_timestamp(), term_floor(),"                                   \
-	" EXISTS (SELECT 1 FROM host_executor x WHERE x.host_id = u.host_id)"
+	" EXISTS (SELECT 1 FROM host_executor x WHERE x.host_id = u.host_id),"                     \
+	" EXISTS (SELECT 1 FROM host_unknown k WHERE k.host_id = u.host_id)"
 
 static void
 row_of(const PGresult *r, struct hello_row *ret)
@@ -71,7 +73,8 @@ row_of(const PGresult *r, struct hello_row *ret)
 	    .journal_floor = (uint64_t)pg_int(r, 0, 1),
 	    .now_us = pg_time(r, 0, 2),
 	    .term_floor = (uint64_t)pg_int(r, 0, 3),
-	    .has_executors = pg_bool(r, 0, 4)};
+	    .has_executors = pg_bool(r, 0, 4),
+	    .has_unknown = pg_bool(r, 0, 5)};
 }
 
 static void
@@ -269,36 +272,17 @@ find_absent(struct pg *pg, const struct store_hello *h, uint64_t term_floor, str
 	return 0;
 }
 
-/* What is stopped, or runs on, without a row of its own is said where people look (A2). */
+/* Rows of those that run on, and events about what is stopped or new: said where people look (A2).
+ * After mark_gone: rows of executors are locked before those of unknown ones, as the join does. */
 static int
-unknown_say(struct pg *pg, const char *host_id, const char *kind, const struct store_absent *rows,
-    size_t n, struct arena *a, struct err *err)
+unknown_settle(struct pg *pg, const struct store_hello *h, const struct hello_row *row,
+    struct store_hello_answer *found, struct arena *a, struct err *err)
 {
-	static const struct pg_statement say = {"hello_unknown_said",
-	    "INSERT INTO event_outbox (kind, host, text) VALUES ($1, $2, $3)"};
-	const char *text = n > 0 ? rules_unknown_event(rows, n, a) : "";
-	struct pg_params p;
-
-	if (!text)
-		return pg_no_room(err);
-	if (n == 0)
-		return 0;
-	pg_params_init(&p, a);
-	pg_add_text(&p, kind);
-	pg_add_text(&p, host_id);
-	pg_add_text(&p, text);
-	return pg_run(pg, &say, &p, NULL, err);
-}
-
-static int
-unknown_said(struct pg *pg, const struct store_hello *h, const struct store_hello_answer *found,
-    struct arena *a, struct err *err)
-{
-	if (unknown_say(pg, h->host_id, RULES_EVENT_UNKNOWN_STOPPED, found->absent,
-		found->absent_count, a, err) != 0)
+	if ((found->unknown_count > 0 || row->has_unknown) &&
+	    pg_unknown_refresh(pg, h->host_id, a, found, err) != 0)
 		return -1;
-	return unknown_say(
-	    pg, h->host_id, RULES_EVENT_UNKNOWN_KEPT, found->unknown, found->unknown_count, a, err);
+	return pg_unknown_say(pg, h->host_id, RULES_EVENT_UNKNOWN_STOPPED, "", found->absent,
+	    found->absent_count, a, err);
 }
 
 /* K19, the control plane's side: does the host see what we see? */
@@ -328,7 +312,7 @@ hello_accept(struct pg *pg, const struct store_hello *h, const struct hello_row 
 	/* What is gone is out of the digest on both sides, so it is marked first. */
 	if (!late && row->has_executors && mark_gone(pg, h, row->journal_floor, a, err) != 0)
 		return -1;
-	if (!late && unknown_said(pg, h, ret, a, err) != 0)
+	if (!late && unknown_settle(pg, h, row, ret, a, err) != 0)
 		return -1;
 	return digest_differs(pg, h, row->has_executors, &ret->report_all, err);
 }

@@ -233,6 +233,9 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	    "v AS (INSERT INTO event_outbox (kind, executor_id, host, who, text)"
 	    "   SELECT 'executor.lost', executor_id, $1, $2, 'host_retired' FROM u)"
 	    "SELECT count(*) FROM u"};
+	/* It stops everything, known here or not (K2). */
+	static const struct pg_statement unknown = {
+	    "host_remove_unknown", "DELETE FROM host_unknown WHERE host_id = $1"};
 	/* What was still to be said to it, nobody will hear. */
 	static const struct pg_statement commands = {"host_remove_commands",
 	    "WITH u AS (UPDATE command c SET outcome = 2, outcome_at = clock_timestamp(),"
@@ -257,7 +260,7 @@ remove_apply(struct pg *pg, const char *host_id, const char *who, struct arena *
 	pg_add_text(&by, who);
 	if (pg_run(pg, &retire, &by, NULL, err) != 0 || pg_run(pg, &capacity, &p, NULL, err) != 0)
 		return -1;
-	if (pg_run(pg, &executors, &by, NULL, err) != 0)
+	if (pg_run(pg, &executors, &by, NULL, err) != 0 || pg_run(pg, &unknown, &p, NULL, err) != 0)
 		return -1;
 	return pg_run(pg, &commands, &by, NULL, err);
 }

@@ -104,7 +104,8 @@ pg_host_row(const PGresult *r, int row, struct arena *a, struct store_host *ret,
 	    .draining_us = pg_time(r, row, 36),
 	    .drain_deadline_us = pg_time(r, row, 37),
 	    .drained_by = pg_text(r, row, 38, a),
-	    .capabilities = pg_text(r, row, 39, a)};
+	    .capabilities = pg_text(r, row, 39, a),
+	    .unknown = (uint32_t)pg_int(r, row, 40)};
 	ret->overcommitted = !resources_fit(&ret->capacity, &ret->used, &nothing, &ignored);
 	if (!ret->host_id || !ret->pool || !ret->server || !ret->capabilities)
 		return pg_no_room(err);

@@ -15,7 +15,8 @@
 	"l.last_heartbeat_at, coalesce(l.rtt_us, 0), h.suspect_since,"                             \
 	"(SELECT count(*) FROM host_executor x WHERE x.host_id = h.host_id AND x.reserved),"       \
 	"h.suspect_reason, h.verdict_held_at IS NOT NULL, h.verdict_by,"                           \
-	"h.draining_at, h.drain_deadline_at, h.drained_by, h.capabilities"
+	"h.draining_at, h.drain_deadline_at, h.drained_by, h.capabilities,"                        \
+	"(SELECT count(*) FROM host_unknown k WHERE k.host_id = h.host_id)"
 #define PG_HOST_FROM                                                                               \
 	" FROM host h JOIN pool p USING (pool_id) JOIN host_capacity c USING (host_id)"            \
 	" LEFT JOIN host_liveness l USING (host_id)"

@@ -102,6 +102,11 @@ static const struct pg_statement join = {"executor_join",
     " SELECT statement_timestamp(), 'executor', array_agg(executor_id), array_agg(state), array_agg(host_id),"
     " array_agg(text) FROM u WHERE state <> prev_state AND (state = 70 OR rank = 90)"
     " HAVING count(*) > 0),"
+    /* K6: what the cell does not know is not in executor. */
+    "k AS (DELETE FROM host_unknown o USING (SELECT n.id, n.host, " HIGH(3) " AS journal"
+    "   FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS n(id, host, at)"
+    "   WHERE " WORD(5) " > 0 OFFSET 0) n WHERE o.host_id = n.host AND o.executor_id = n.id"
+    " AND n.journal <> ALL ((SELECT journals FROM dead)::int4[])),"
     "l AS (INSERT INTO event_outbox (kind, executor_id, host, text)"
     " SELECT 'executor.late_outcome', executor_id, host_id, late FROM u WHERE late IS NOT NULL)"
     "SELECT count(*), count(*) FILTER (WHERE prev_rank < 90 AND rank = 90),"

@@ -68,6 +68,11 @@ static const struct invariant invariants[] = {
 	"host_executor x LEFT JOIN executor e USING (executor_id)"
 	" WHERE e.host_id IS DISTINCT FROM x.host_id",
 	"x.executor_id::text"),
+    LOOK("unknown_executors_are_of_an_older_term_and_on_nobodys_books",
+	"host_unknown k LEFT JOIN executor e ON e.executor_id = k.executor_id"
+	" AND e.host_id = k.host_id"
+	" WHERE e.executor_id IS NOT NULL OR k.generation >= term_floor()",
+	"k.executor_id::text"),
     LOOK("host_seq_covers_every_command",
 	"command c JOIN host h USING (host_id) WHERE c.host_seq > h.host_seq",
 	"c.executor_id::text"),

@@ -1,5 +1,7 @@
 #include "rules.h"
 
+#include <stdlib.h>
+
 #include "arena.h"
 #include "err.h"
 
@@ -59,6 +61,21 @@ rules_hello_event(const struct rules_host *now, const struct rules_ruling *rulin
 	       : ruling->raise_epoch      ? "agent started"
 	       : now->state != HOST_READY ? "back"
 					  : "";
+}
+
+static int
+absent_order(const void *a, const void *b)
+{
+	const struct store_absent *x = a, *y = b;
+
+	return id_compare(&x->executor_id, &y->executor_id);
+}
+
+void
+rules_absent_sort(struct store_absent *rows, size_t n)
+{
+	if (n > 0)
+		qsort(rows, n, sizeof(*rows), absent_order);
 }
 
 const char *

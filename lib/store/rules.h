@@ -31,7 +31,10 @@ const char *rules_hello_event(const struct rules_host *now, const struct rules_r
  * first of them by id.  NULL: no memory. */
 #define RULES_EVENT_UNKNOWN_STOPPED "host.unknown_stopped"
 #define RULES_EVENT_UNKNOWN_KEPT "host.unknown_kept"
+#define RULES_EVENT_UNKNOWN_STOPPING "host.unknown_stopping"
 const char *rules_unknown_event(const struct store_absent *rows, size_t n, struct arena *a);
+/* By id. */
+void rules_absent_sort(struct store_absent *rows, size_t n);
 
 /* Why a verdict is held (K22); longer than so many minutes after lost_after it is not held for
  * hosts that come back. */

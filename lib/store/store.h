@@ -51,7 +51,7 @@ DEFINE_CLEANUP(struct store *, store_free);
 MUST_USE int store_ping(struct store *s, int64_t *ret_now_us, struct err *err);
 
 /* ---- schema and cell ---- */
-#define STORE_SCHEMA_VERSION 9
+#define STORE_SCHEMA_VERSION 10
 /* Applies what is missing, one transaction per file, under a polled advisory lock; *ret_applied
  * counts. ERR_CONFLICT: an applied file changed (checksum) or the schema is newer, naming both. */
 MUST_USE int store_migrate(struct store *s, unsigned *ret_applied, struct err *err);
@@ -62,8 +62,8 @@ struct store_cell {
 	const char *name;
 	uint64_t term;
 	unsigned schema_version;
-	uint32_t hosts[5]; /* by enum host_state */
-	uint32_t sessions_open;
+	uint32_t hosts[5];               /* by enum host_state */
+	uint32_t sessions_open, unknown; /* unknown: executors of older terms (K6) */
 	uint64_t queue_depth, outbox_unsent;
 	uint64_t executors[100]; /* by enum executor_state, from the session counters */
 	struct store_lease_row *leases;
@@ -125,6 +125,7 @@ MUST_USE int store_lease_release(struct store *s, struct store_lease *l, struct 
 
 #include "store_session.h"
 #include "store_host.h"
+#include "store_unknown.h"
 #include "store_executor.h"
 #include "store_command.h"
 #include "store_schedule.h"

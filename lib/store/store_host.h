@@ -46,7 +46,10 @@ struct store_hello_answer {
 	const char *reason;
 	uint64_t epoch, ticket, journal_floor;
 	bool report_all, first_seen, epoch_raised;
-	struct store_absent *absent, *unknown; /* unknown: as the host said them (K6) */
+	/* unknown: of older terms, as the host said them; absent has those that are to be stopped
+	 * (K6)
+	 */
+	struct store_absent *absent, *unknown;
 	size_t absent_count, unknown_count;
 	int64_t now_us;
 };
@@ -128,6 +131,7 @@ struct store_host {
 	int64_t cordoned_us, first_seen_us, last_hello_us, last_heartbeat_us, rtt_us,
 	    suspect_since_us;
 	uint32_t executors;
+	uint32_t unknown; /* executors of older terms: see store_unknown.h */
 };
 MUST_USE int store_host_get(
     struct store *s, const char *host_id, struct arena *a, struct store_host *ret, struct err *err);

@@ -97,6 +97,14 @@
 	    (struct store * s, const char *host_id, bool confirm, const char *who,                 \
 		struct err *err),                                                                  \
 	    (s, host_id, confirm, who, err))                                                       \
+	X(unknown_list,                                                                            \
+	    (struct store * s, const char *host_id, uint32_t limit, struct arena *a,               \
+		struct store_unknown **ret, size_t *ret_n, struct err *err),                       \
+	    (s, host_id, limit, a, ret, ret_n, err))                                               \
+	X(unknown_stop,                                                                            \
+	    (struct store * s, const char *host_id, const char *who, size_t *ret_n,                \
+		struct err *err),                                                                  \
+	    (s, host_id, who, ret_n, err))                                                         \
 	X(executor_join,                                                                           \
 	    (struct store * s, const struct report *reports, size_t n, struct arena *a,            \
 		struct store_join_result *ret, struct err *err),                                   \

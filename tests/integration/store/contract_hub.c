@@ -66,6 +66,7 @@ contract_hub_run(const struct store_factory *f)
 	failed += group_run("hosts", contract_host_tests, contract_host_count);
 	failed += group_run("join", contract_join_tests, contract_join_count);
 	failed += group_run("rows", contract_row_tests, contract_row_count);
+	failed += group_run("unknown", contract_unknown_tests, contract_unknown_count);
 	return failed;
 }
 

@@ -96,8 +96,8 @@ struct store_join_result join_one(struct rig *r, struct report report);
 char *dump(struct rig *r);
 
 extern const struct CMUnitTest contract_session_tests[], contract_hello_tests[],
-    contract_host_tests[], contract_join_tests[], contract_row_tests[];
+    contract_host_tests[], contract_join_tests[], contract_row_tests[], contract_unknown_tests[];
 extern const size_t contract_session_count, contract_hello_count, contract_host_count,
-    contract_join_count, contract_row_count;
+    contract_join_count, contract_row_count, contract_unknown_count;
 
 #endif

@@ -271,6 +271,17 @@ event_remove(struct memory_cell *c)
 	memory_event_free(second);
 }
 
+static void
+unknown_invent(struct memory_cell *c)
+{
+	struct memory_unknown *k = memory_alloc(sizeof(*k));
+
+	k->executor_id = id_new();
+	k->generation = memory_floor(c);
+	k->told_by = memory_text("");
+	LL_PREPEND(c->hosts->unknown, k);
+}
+
 static const struct {
 	const char *invariant;
 	void (*plant)(struct memory_cell *c);
@@ -283,6 +294,7 @@ static const struct {
     {"a_placed_executor_has_a_command", command_skip},
     {"a_living_placed_executor_is_on_its_hosts_books", books_leave},
     {"a_hosts_books_name_known_executors", host_forget},
+    {"unknown_executors_are_of_an_older_term_and_on_nobodys_books", unknown_invent},
     {"host_seq_covers_every_command", host_seq_lower},
     {"accepted_never_exceeds_generation", accepted_exceed},
     {"one_living_attempt_per_index", attempt_double},

@@ -182,6 +182,12 @@ static const struct {
 	"INSERT INTO host_executor (host_id, executor_id, reserved, host_seq, cpu_millis,"
 	" memory_bytes, disk_bytes, gpus, slots)"
 	" VALUES ('h1', gen_random_uuid(), false, 0, 0, 0, 0, 0, 0)"},
+    {"unknown_executors_are_of_an_older_term_and_on_nobodys_books",
+	"INSERT INTO host_unknown (host_id, executor_id, generation)"
+	" SELECT host_id, executor_id, -1 FROM executor WHERE state = 70"},
+    {"unknown_executors_are_of_an_older_term_and_on_nobodys_books",
+	"INSERT INTO host_unknown (host_id, executor_id, generation)"
+	" VALUES ('h1', gen_random_uuid(), term_floor())"},
     {"host_seq_covers_every_command", "UPDATE host SET host_seq = host_seq - 1"},
     {"accepted_never_exceeds_generation",
 	"UPDATE executor SET accepted_generation = generation + 1 WHERE state = 70"},
