@@ -93,6 +93,7 @@ int cmd_session_undo(struct cli *c, int argc, char **argv);
 int cmd_session_resume(struct cli *c, int argc, char **argv);
 int cmd_host_drain(struct cli *c, int argc, char **argv);
 int cmd_host_undrain(struct cli *c, int argc, char **argv);
+int cmd_host_stop_unknown(struct cli *c, int argc, char **argv);
 int cmd_host_lost(struct cli *c, int argc, char **argv);
 int cmd_host_cordon(struct cli *c, int argc, char **argv);
 int cmd_host_uncordon(struct cli *c, int argc, char **argv);

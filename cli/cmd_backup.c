@@ -190,7 +190,7 @@ cmd_admin_restore(struct cli *c, int argc, char **argv)
 	printf("restored from %s\n", in.file);
 	printf("the cell's term is at least %" PRIu64
 	       ": hosts say hello again, and executors of the history "
-	       "that is lost run on, unknown\n",
+	       "that is lost run on until `host stop-unknown`; `status` counts them\n",
 	    term);
 	return 0;
 }

@@ -32,6 +32,9 @@ status_print(const Fairlead__V1__CellStatusAnswer *a)
 	printf("sessions    %u open\n", a->sessions_open);
 	printf("executors   %u queued, %u placed, %u starting, %u running, %u stopping\n",
 	    n->queued, n->placed, n->accepted + n->pulling + n->starting, n->running, n->stopping);
+	if (a->executors_unknown > 0)
+		printf("unknown     %u executors of an older term run on: `host ls` says where\n",
+		    a->executors_unknown);
 	printf("ended       %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64
 	       " stopped, %" PRIu64 " rejected, %" PRIu64 " lost, %" PRIu64 " expired, %" PRIu64
 	       " cancelled\n",

@@ -1,4 +1,4 @@
-/* cmd_host: host ls, show, rm, lost, cordon, uncordon. */
+/* cmd_host: host ls, show, rm, lost, stop-unknown, cordon, uncordon. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "args.h"
 #include "cli.h"
 #include "clock.h"
+#include "id.h"
 #include "list.h"
 #include "output.h"
 
@@ -50,6 +51,8 @@ host_flags(const Fairlead__V1__Host *h)
 {
 	if (h->verdict_held)
 		return "held";
+	if (h->unknown > 0)
+		return "unknown";
 	if (h->draining && h->draining->set)
 		return "draining";
 	if (h->cordoned && h->cordoned->set)
@@ -123,6 +126,29 @@ cmd_host_ls(struct cli *c, int argc, char **argv)
 }
 
 static void
+unknown_print(const Fairlead__V1__Host *h)
+{
+	if (h->unknown == 0)
+		return;
+	printf("unknown     %u executors of an older term: `host stop-unknown %s --confirm` stops "
+	       "them\n",
+	    h->unknown, h->host_id);
+	for (size_t i = 0; i < h->n_unknown_executors; i++) {
+		const Fairlead__V1__UnknownExecutor *u = h->unknown_executors[i];
+		char hex[ID_HEX_BYTES], since[40];
+		struct id id = {0};
+
+		if (u->executor_id.len == ID_BYTES)
+			memcpy(id.bytes, u->executor_id.data, ID_BYTES);
+		printf("unknown     %s generation %" PRIu64 " since %s%s%s\n", id_to_hex(&id, hex),
+		    u->generation, clock_format(u->since_us, since, sizeof(since)),
+		    u->told_us ? ", to be stopped by " : "", u->told_by);
+	}
+	if (h->unknown > h->n_unknown_executors)
+		printf("unknown     and %zu more\n", h->unknown - h->n_unknown_executors);
+}
+
+static void
 host_print(const Fairlead__V1__Host *h)
 {
 	char a[32], b[32], when[40];
@@ -162,6 +188,7 @@ host_print(const Fairlead__V1__Host *h)
 		    output_bytes(h->capacity->memory_bytes, b, sizeof(b)), h->used->slots,
 		    h->capacity->slots);
 	printf("executors   %u\n", h->executors);
+	unknown_print(h);
 	for (size_t i = 0; i < h->n_labels; i++)
 		printf("label       %s=%s\n", h->labels[i]->key, h->labels[i]->value);
 	for (size_t i = 0; i < h->n_drivers; i++)
@@ -223,6 +250,36 @@ cmd_host_lost(struct cli *c, int argc, char **argv)
 	q.confirm = in.confirm;
 	return cli_ask(c, "host", "lost", &q.base, &fairlead__v1__host_lost_answer__descriptor,
 	    "host %s is lost: its executors are replaced\n", q.host_id);
+}
+
+int
+cmd_host_stop_unknown(struct cli *c, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+	    {"confirm", 'c', NULL, 0, "nobody needs them any more", 0}, {0}};
+	struct host_input in = {.args = {.usage = "HOST", .min = 1, .max = 1}};
+	Fairlead__V1__HostStopUnknownRequest q = FAIRLEAD__V1__HOST_STOP_UNKNOWN_REQUEST__INIT;
+	const Fairlead__V1__HostStopUnknownAnswer *answer;
+	struct err err = {0};
+	ProtobufCMessage *m;
+
+	if (args_parse(c, argc, argv, &in.args, options, take, &in) != 0)
+		return CLI_EXIT_USAGE;
+	q.host_id = in.args.words[0];
+	q.confirm = in.confirm;
+	if (cli_call(c, "host", "stop_unknown", &q.base,
+		&fairlead__v1__host_stop_unknown_answer__descriptor, &m, &err) != 0)
+		return cli_fail(&err);
+	if (c->output != CLI_TABLE)
+		return cli_print(c, m);
+	answer = (const Fairlead__V1__HostStopUnknownAnswer *)m;
+	if (answer->executors == 0)
+		printf("host %s has nothing that the cell does not know\n", q.host_id);
+	else
+		printf("host %s is told to stop %u executors; `host show` lists them until it "
+		       "has\n",
+		    q.host_id, answer->executors);
+	return 0;
 }
 
 int

@@ -92,6 +92,7 @@ handle_cell_status(
 	ret->hosts_suspect = cell.hosts[HOST_SUSPECT];
 	ret->hosts_lost = cell.hosts[HOST_LOST];
 	ret->sessions_open = cell.sessions_open;
+	ret->executors_unknown = cell.unknown;
 	ret->queue_depth = cell.queue_depth;
 	ret->outbox_unsent = cell.outbox_unsent;
 	ret->executors = arena_alloc(api->arena, sizeof(*ret->executors));

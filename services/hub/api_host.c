@@ -1,4 +1,4 @@
-/* api_host: host.list, get, rm, lost, drain, undrain, cordon, uncordon. */
+/* api_host: host.list, get, rm, lost, stop_unknown, drain, undrain, cordon, uncordon. */
 #include <string.h>
 
 #include "api.h"
@@ -14,6 +14,7 @@
 #include "store.h"
 
 #define CORDON_REASON_BYTES_MAX 256
+#define UNKNOWN_SHOWN_MAX 256
 
 static int
 host_answer(
@@ -24,13 +25,28 @@ host_answer(
 }
 
 static int
+host_unknown(struct api *api, Fairlead__V1__Host *host, struct err *err)
+{
+	struct store_unknown *rows;
+	size_t n;
+
+	if (store_unknown_list(
+		api->store, host->host_id, UNKNOWN_SHOWN_MAX, api->arena, &rows, &n, err) != 0 ||
+	    convert_unknown(rows, n, api->arena, &host->unknown_executors, err) != 0)
+		return -1;
+	host->n_unknown_executors = n;
+	return 0;
+}
+
+static int
 host_get(struct api *api, const char *host_id, Fairlead__V1__Host **ret, struct err *err)
 {
 	struct store_host row;
 
-	if (store_host_get(api->store, host_id, api->arena, &row, err) != 0)
+	if (store_host_get(api->store, host_id, api->arena, &row, err) != 0 ||
+	    host_answer(api, &row, ret, err) != 0)
 		return -1;
-	return host_answer(api, &row, ret, err);
+	return row.unknown > 0 ? host_unknown(api, *ret, err) : 0;
 }
 
 int
@@ -112,6 +128,31 @@ handle_host_lost(
 		return -1;
 	hub_nudge(api->hub, ret->host->pool);
 	return 0;
+}
+
+/* Nobody here knows what they are for: only who says so twice stops them (K6). */
+int
+handle_host_stop_unknown(
+    struct api *api, const ProtobufCMessage *request, ProtobufCMessage *answer, struct err *err)
+{
+	const Fairlead__V1__HostStopUnknownRequest *q =
+	    (const Fairlead__V1__HostStopUnknownRequest *)request;
+	Fairlead__V1__HostStopUnknownAnswer *ret = (Fairlead__V1__HostStopUnknownAnswer *)answer;
+	size_t n;
+
+	if (name_check(q->host_id, "host_id", err) != 0 ||
+	    host_get(api, q->host_id, &ret->host, err) != 0)
+		return -1;
+	if (!q->confirm) {
+		err_field(err, ERR_INVALID, "confirm",
+		    "%u executors that the cell does not know are stopped for good",
+		    ret->host->unknown);
+		return err_hint(err, "`host show` names them; --confirm when nobody needs them");
+	}
+	if (store_unknown_stop(api->store, q->host_id, api->who, &n, err) != 0)
+		return -1;
+	ret->executors = (uint32_t)n;
+	return host_get(api, q->host_id, &ret->host, err);
 }
 
 static int

@@ -320,6 +320,7 @@ convert_host(const struct store_host *row, int64_t now_us, int64_t heard_us, str
 	if (m->last_heartbeat_us > 0 && now_us > m->last_heartbeat_us)
 		m->heartbeat_age_ms = (now_us - m->last_heartbeat_us) / 1000;
 	m->executors = row->executors;
+	m->unknown = row->unknown;
 	m->host_seq = row->host_seq;
 	m->contiguous_seq = row->contiguous_seq;
 	m->rtt_us = row->rtt_us;
@@ -332,5 +333,28 @@ convert_host(const struct store_host *row, int64_t now_us, int64_t heard_us, str
 	    host_capabilities(row, a, m, err) != 0 || host_flags(row, a, m, err) != 0)
 		return -1;
 	*ret = m;
+	return 0;
+}
+
+int
+convert_unknown(const struct store_unknown *rows, size_t n, struct arena *a,
+    Fairlead__V1__UnknownExecutor ***ret, struct err *err)
+{
+	Fairlead__V1__UnknownExecutor **list = arena_calloc(a, n + 1, sizeof(*list));
+
+	if (!list)
+		return no_room(err);
+	for (size_t i = 0; i < n; i++) {
+		NEW(a, Fairlead__V1__UnknownExecutor, fairlead__v1__unknown_executor__init,
+		    &list[i]);
+		if (!list[i])
+			return no_room(err);
+		list[i]->executor_id = wire_bytes_of_id(&rows[i].executor_id, a);
+		list[i]->generation = rows[i].generation;
+		list[i]->since_us = rows[i].since_us;
+		list[i]->told_us = rows[i].told_us;
+		list[i]->told_by = text(rows[i].told_by);
+	}
+	*ret = list;
 	return 0;
 }

@@ -13,6 +13,8 @@ MUST_USE int convert_executor(const struct store_executor *row, bool with_spec, 
     Fairlead__V1__Executor **ret, struct err *err);
 MUST_USE int convert_host(const struct store_host *row, int64_t now_us, int64_t heard_us,
     struct arena *a, Fairlead__V1__Host **ret, struct err *err);
+MUST_USE int convert_unknown(const struct store_unknown *rows, size_t n, struct arena *a,
+    Fairlead__V1__UnknownExecutor ***ret, struct err *err);
 MUST_USE int convert_command(const struct store_command *row, struct arena *a,
     Fairlead__V1__HostCommand **ret, struct err *err);
 /* What happened to it, in order of time. */

@@ -27,6 +27,7 @@ extern const size_t hub_route_count;
 
 route_handler handle_session_create, handle_session_list, handle_session_get, handle_session_close;
 route_handler handle_executor_list, handle_executor_get, handle_executor_stop, handle_executor_logs;
+route_handler handle_host_stop_unknown;
 route_handler handle_host_list, handle_host_get, handle_host_rm, handle_host_lost,
     handle_host_drain, handle_host_undrain, handle_session_update, handle_session_scale,
     handle_session_undo, handle_session_resume, handle_host_cordon, handle_host_uncordon;

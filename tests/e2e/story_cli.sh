@@ -34,5 +34,15 @@ said=$("$fairlead" status -o name 2>&1)
 assert_equal 2 $? "status has no name"
 assert_contains "$said" "allowed are table, json and yaml" "the refusal names the forms there are"
 
+# ---- what has to be said twice ----
+said=$("$fairlead" host stop-unknown dev-1 2>&1)
+assert_equal 2 $? "without --confirm nothing is stopped (K6)"
+assert_contains "$said" "field: confirm" "the refusal names its field (K6)"
+assert_contains "$("$fairlead" host stop-unknown dev-1 --confirm)" "has nothing" "there is nothing that the cell does not know"
+assert_equal dev-1 "$("$fairlead" host stop-unknown dev-1 --confirm -o name)" "host stop-unknown -o name"
+"$fairlead" host stop-unknown nobody --confirm 2>/dev/null
+assert_equal 3 $? "a host that nobody knows is not found"
+session_is web running 2 || fail "what the cell knows runs on"
+
 "$fairlead" session close web --now >/dev/null
 "$fairlead" session wait web --for closed --timeout 60s >/dev/null || fail "web closes"

@@ -63,6 +63,7 @@ done
 try session se
 try 'completion' comp
 try 'cordon' host co
+try 'stop-unknown' host st
 try 'drain' host dr
 try 'scale show' session s
 try '' nobody x

@@ -1,7 +1,7 @@
 # verdict.awk: what was asked (A), what Postgres says (S sessions, E executors), what hosts ran (start, stop),
 # who of them was seen last when (seen), what still runs (alive): do they agree?  strict: a pattern; of
 # indexes that match it no two ever ran together, lost or not (K24).
-# unknown_allowed: a backup was restored, and what it does not know runs on (K6).
+# unknown: a backup was restored, and what it does not know "runs" on, and is shown (K: the ids), or is "stopped" (K6).
 # States: 70 running, 90 succeeded, 94 lost, 95 expired, 96 cancelled; session 3 closed.
 function bad(text) { violations++; if (violations <= 20) print "VIOLATED  " text }
 $1 == "A" { asked[$2] = $3; next }
@@ -14,6 +14,7 @@ $1 == "E" {
 	if ($6 == 95) expired++
 	next
 }
+$1 == "K" { shown[$2] = 1; next }
 $1 == "alive" { alive[$2, $3] = 1; next }
 $1 == "start" {
 	lines[$2, $3]++
@@ -23,7 +24,7 @@ $1 == "start" {
 }
 $1 == "seen" { last_seen[$2, $3] = $5; next }
 $1 == "stop" { to[$2, $3] = $5; stopped[$2]++; next }
-function restored(id) { return unknown_allowed && (!(id in state) || state[id] == 96) }
+function restored(id) { return unknown != "" && (!(id in state) || state[id] == 96) }
 function check_overlap(name, i, j,    a, b, end) {
 	if (from[name, i] > from[name, j]) { a = j; b = i } else { a = i; b = j }
 	if (alive[run_id[name, a], run_inc[name, a]]) end = 1e12
@@ -48,11 +49,15 @@ END {
 	for (id in state) {
 		if (state[id] == 90 && (name_of[id] in asked) && !stopped[id]) bad("SUCCEEDED, and no host ran it to its end: " id " " index_of[id])
 	}
-	for (id in ran) if (!(id in state) && !unknown_allowed) bad("a host ran what nobody knows: " id)
+	for (id in ran) if (!(id in state) && unknown == "") bad("a host ran what nobody knows: " id)
 	for (key in alive) {
 		split(key, part, SUBSEP)
-		if (!(part[1] in state)) { if (!unknown_allowed) bad("runs, and nobody knows it: " part[1]) }
-		else if (rank[part[1]] >= 90 && !(unknown_allowed && state[part[1]] == 96)) bad("runs, and was ended: " part[1] " " index_of[part[1]])
+		if (restored(part[1])) {
+			if (unknown != "runs") bad("runs, and was to be stopped: " part[1])
+			else if (!(part[1] in shown)) bad("runs unknown to the cell, and is not shown: " part[1])
+		}
+		else if (!(part[1] in state)) bad("runs, and nobody knows it: " part[1])
+		else if (rank[part[1]] >= 90) bad("runs, and was ended: " part[1] " " index_of[part[1]])
 	}
 	for (key in lines) if (!(key in to) && !(key in alive)) killed++
 	for (name in runs) for (i = 1; i < runs[name]; i++) for (j = i + 1; j <= runs[name]; j++) check_overlap(name, i, j)

@@ -20,6 +20,7 @@ verdict_facts() {
 	sql "SELECT DISTINCT ON (name) 'S', name, state FROM session ORDER BY name, created_at DESC"
 	sql "SELECT 'E', replace(executor_id::text, '-', ''), s.name, idx, attempt, e.state, rank, desired
 		FROM executor e JOIN session s USING (session_id)"
+	sql "SELECT 'K', replace(executor_id::text, '-', '') FROM host_unknown"
 	cat "$ledger" "$seen"
 	verdict_alive
 }
@@ -29,7 +30,7 @@ verdict_facts() {
 verdict_unknown_alive() {
 	verdict_alive | while read -r _ id _; do
 		[ -n "$(sql "SELECT 1 FROM executor WHERE executor_id = '$id' AND state <> 96")" ] || echo "$id"
-	done | wc -l
+	done
 }
 
 # Rows that mean "somebody still has to do something".
@@ -52,9 +53,11 @@ verdict_at_rest() {
 	local alive
 	[ -z "$(verdict_stuck)" ] || return 1
 	alive=$(verdict_alive | wc -l)
-	[ "$alive" -eq 0 ] || { [ "${verdict_unknown:-0}" = 1 ] && [ "$alive" -eq "$(verdict_unknown_alive)" ]; }
+	[ "$alive" -eq 0 ] || { [ "${verdict_unknown:-}" = runs ] && [ "$alive" -eq "$(verdict_unknown_alive | wc -l)" ]; }
 }
 
+# verdict_unknown: a backup was restored, and what it does not know "runs" on, or is "stopped" by now.
+#
 # verdict [SHOWN [SECONDS]]: ends the drill.  Waits until nothing is in motion; what then is still there, is
 # stuck.  SHOWN is what a clean verdict proves, with the ids of it in tests/acceptance.txt.
 verdict() {
@@ -68,7 +71,7 @@ verdict() {
 		code=1
 	fi
 	verdict_facts >"$STORY_DATA/facts"
-	awk -v strict="${verdict_strict:-}" -v unknown_allowed="${verdict_unknown:-0}" \
+	awk -v strict="${verdict_strict:-}" -v unknown="${verdict_unknown:-}" \
 		-f "$drills/verdict.awk" "$STORY_DATA/facts" || code=1
 	"$fairlead" admin verify || code=1
 	if [ $code -ne 0 ]; then
