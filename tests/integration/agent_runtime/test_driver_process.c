@@ -429,13 +429,6 @@ a_shim_that_cannot_be_started_leaves_nothing(void **state UNUSED)
 	fixture_free(f);
 }
 
-static int
-compare_times(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-	return (x > y) - (x < y);
-}
-
 /* Private_Dirty of a process in KiB. */
 static long
 private_dirty_kib(pid_t pid)
@@ -520,27 +513,6 @@ a_hundred_executors_at_once_run_and_stop(void **state UNUSED)
 	fixture_free(f);
 }
 
-static void
-a_start_is_quick(void **state UNUSED)
-{
-	struct fixture *f = fixture_new("auto");
-	int64_t times[50], calls[50];
-	for (size_t i = 0; i < COUNT_OF(times); i++) {
-		int64_t begin_us = clock_mono_us(clock_system());
-		struct id id = start(f, "exec sleep 1000");
-		calls[i] = clock_mono_us(clock_system()) - begin_us;
-		times[i] = wait_said(f, &id, DRIVER_RUNNING)->at_us - begin_us;
-		destroy(f, &id);
-	}
-	qsort(times, COUNT_OF(times), sizeof(times[0]), compare_times);
-	qsort(calls, COUNT_OF(calls), sizeof(calls[0]), compare_times);
-	printf("start to RUNNING: p50 %.2f ms, p90 %.2f ms; the call itself: p50 %.2f ms\n",
-	    (double)times[25] / 1e3, (double)times[45] / 1e3, (double)calls[25] / 1e3);
-	/* The figure is 2 ms; a test allows for a loaded machine and sanitizers. */
-	assert_true(times[25] < 50 * MS_US);
-	fixture_free(f);
-}
-
 int
 main(void)
 {
@@ -565,7 +537,6 @@ main(void)
 	    cmocka_unit_test(a_shim_that_cannot_be_started_leaves_nothing),
 	    cmocka_unit_test(an_idle_shim_owns_little_memory),
 	    cmocka_unit_test(a_hundred_executors_at_once_run_and_stop),
-	    cmocka_unit_test(a_start_is_quick),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
