@@ -25,6 +25,12 @@ $1 == "start" {
 $1 == "seen" { last_seen[$2, $3] = $5; next }
 $1 == "stop" { to[$2, $3] = $5; stopped[$2]++; next }
 function restored(id) { return unknown != "" && (!(id in state) || state[id] == 96) }
+# Which of two began first says nothing: the one that was given up may get its command when its host is back,
+# after its successor.
+function given_up(a, b,    older) {
+	older = attempt[a] + 0 <= attempt[b] + 0 ? a : b
+	return state[older] == 94 || state[older] == 95 || restored(a) || restored(b)
+}
 function check_overlap(name, i, j,    a, b, end) {
 	if (from[name, i] > from[name, j]) { a = j; b = i } else { a = i; b = j }
 	if (alive[run_id[name, a], run_inc[name, a]]) end = 1e12
@@ -32,7 +38,7 @@ function check_overlap(name, i, j,    a, b, end) {
 	else end = last_seen[run_id[name, a], run_inc[name, a]] + 0 # at least
 	if (end <= from[name, b]) return
 	if (run_id[name, a] == run_id[name, b]) bad(name ": two incarnations of " run_id[name, a] " ran together")
-	else if ((strict != "" && name ~ strict) || (state[run_id[name, a]] != 94 && state[run_id[name, a]] != 95 && !restored(run_id[name, a])))
+	else if ((strict != "" && name ~ strict) || !given_up(run_id[name, a], run_id[name, b]))
 		bad(name ": " run_id[name, a] " and " run_id[name, b] " ran together")
 	else { overlaps++; if (end < 1e12 && end - from[name, b] > longest) longest = end - from[name, b] }
 }
