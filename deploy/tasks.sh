@@ -202,7 +202,7 @@ check)
 tidy) tidy ;;
 ci) ci ;;
 bench)
-	quiet_compile release bench_b1 bench_b3 bench_b4 fairlead fairlead-hub fairlead-scheduler \
+	quiet_compile release bench_b1 bench_b3 bench_b4 bench_b7 fairlead fairlead-hub fairlead-scheduler \
 		fairlead-agent fairlead-shim
 	FL_BIN_DIR=$PWD/build/release/bin bench/run.sh "$@"
 	;;
