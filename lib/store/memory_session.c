@@ -154,15 +154,19 @@ key_insert(struct memory_cell *c, const struct store_session_new *n)
 }
 
 static int
-session_by_id(struct memory_cell *c, const struct id *id, struct arena *a,
+session_by_key(struct memory_cell *c, const struct memory_key *key, struct arena *a,
     struct store_session *ret, struct err *err)
 {
-	const struct memory_session *session = memory_session_find(c, id);
+	const struct memory_session *session = memory_session_find(c, &key->session_id);
 	char hex[ID_HEX_BYTES];
 
 	if (!session)
-		return err_set(err, ERR_NOT_FOUND, "no session %s", id_to_hex(id, hex));
-	return session_copy(session, a, ret, err);
+		return err_set(
+		    err, ERR_NOT_FOUND, "no session %s", id_to_hex(&key->session_id, hex));
+	if (session_copy(session, a, ret, err) != 0)
+		return -1;
+	ret->by_key = true;
+	return 0;
 }
 
 int
@@ -176,7 +180,7 @@ memory_store_session_create(struct store *s, const struct store_session_new *n, 
 
 	*ret_existed = true;
 	if (key)
-		return session_by_id(c, &key->session_id, a, ret, err);
+		return session_by_key(c, key, a, ret, err);
 	if (session && session->state != SESSION_CLOSED)
 		return session_copy(session, a, ret, err);
 	if (session_check(c, n, err) != 0)

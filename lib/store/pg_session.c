@@ -297,8 +297,10 @@ session_by_key(struct pg *pg, const char *key, struct arena *a, struct store_ses
 		return -1;
 	if (id_is_zero(&id))
 		return 0;
-	*ret_found = true;
-	return session_by_id(pg, &id, a, ret, err);
+	if (session_by_id(pg, &id, a, ret, err) != 0)
+		return -1;
+	ret->by_key = *ret_found = true;
+	return 0;
 }
 
 static int

@@ -42,12 +42,14 @@ struct store_session {
 	uint64_t counters[100]; /* by enum executor_state: folded counters plus unfolded deltas, so
 				   exact */
 	int64_t created_us, closed_us;
+	bool by_key; /* as answered by a create: its idempotency key, not its name, found it */
 };
 
 /* One transaction: session, spec, executors QUEUED, placement queue, deltas, event.  Two concurrent
  * creates of one name make one session (E7): the other gets *ret_existed true and the session that
  * is there; comparing its spec is the caller's.  The same key: the first answer (E8), *ret_existed
- * true. A name is free again when its session is CLOSED. */
+ * and by_key true.  A new key on a taken name is not kept.  A name is free again when its session is
+ * CLOSED. */
 MUST_USE int store_session_create(struct store *s, const struct store_session_new *n,
     struct arena *a, struct store_session *ret, bool *ret_existed, struct err *err);
 /* The newest session of that name.  ERR_NOT_FOUND. */

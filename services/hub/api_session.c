@@ -17,15 +17,16 @@
 #define AVOIDED_MAX 100 /* hosts shown of those a session avoids */
 
 /* The name is taken: fine when it is the same declaration (E7), a conflict naming the field if not.
- * A repeated idempotency key is answered with the session it made, whatever it says now (E8). */
+ * A repeated idempotency key is answered with the session it made, whatever it says now (E8); a new
+ * key on a taken name is no repetition. */
 static int
 check_same(struct api *api, const Fairlead__V1__SessionSpec *wanted,
-    const struct store_session *there, bool by_key, struct err *err)
+    const struct store_session *there, struct err *err)
 {
 	const char *difference;
 	Fairlead__V1__SessionSpec *declared;
 
-	if (by_key)
+	if (there->by_key)
 		return 0;
 	if (api_spec_stored(api, there->name, there->spec_json, &declared, err) != 0)
 		return -1;
@@ -60,7 +61,7 @@ handle_session_create(
 	if (store_session_create(api->store, &new, api->arena, &row, &existed, err) != 0)
 		return -1;
 	crash_point("hub.session_create.after_commit");
-	if (existed && check_same(api, q->spec, &row, new.key != NULL, err) != 0)
+	if (existed && check_same(api, q->spec, &row, err) != 0)
 		return -1;
 	if (!existed)
 		hub_nudge(api->hub, row.pool);

@@ -29,8 +29,13 @@ assert_contains "$("$fairlead" session show two)" "lost after 30s, then replaced
 	"session show says it"
 "$fairlead" session close two --now >/dev/null
 
-first=$("$fairlead" session create --key k1 --name keyed -- sleep 500 -o json | json_number created_us)
-again=$("$fairlead" session create --key k1 --name other -- sleep 501 -o json | json_number created_us)
+said=$("$fairlead" session create web --key fresh --replicas 6 --cpu 10m --memory 16Mi -- sleep "$mark.5" 2>&1)
+assert_equal 4 $? "a new key on a taken name is compared all the same (E7)"
+assert_contains "$said" executor.command "and the conflict names the field (E7)"
+
+first=$("$fairlead" session create --key k1 --name keyed -o json -- sleep 500 | json_number created_us)
+again=$("$fairlead" session create --key k1 --name other -o json -- sleep 501 | json_number created_us)
+assert_contains "$first" 1 "a keyed session is declared"
 assert_equal "$first" "$again" "an idempotency key returns the first answer (E8)"
 
 printf 'session: bad\nreplica: 3\n' >"$file.3"

@@ -137,6 +137,33 @@ a_key_returns_the_first_answer_whatever_is_asked_later_E8(void **state)
 	FAILS(r, ERR_NOT_FOUND, store_session_get(r->s, "other", r->a, &second, &r->err));
 }
 
+/* A new key on a taken name is no repetition: the caller compares, as without a key. */
+static void
+a_create_says_whether_its_key_or_its_name_was_known_E7_E8(void **state)
+{
+	struct rig *r = *state;
+	struct store_session_new n = session_of(r, "web", 2), renamed = session_of(r, "other", 1);
+	struct store_session s;
+	bool existed;
+
+	n.key = "key-1";
+	OK(r, store_session_create(r->s, &n, r->a, &s, &existed, &r->err));
+	assert_false(existed);
+	assert_false(s.by_key);
+	OK(r, store_session_create(r->s, &n, r->a, &s, &existed, &r->err));
+	assert_true(existed);
+	assert_true(s.by_key);
+	n.key = "key-2";
+	OK(r, store_session_create(r->s, &n, r->a, &s, &existed, &r->err));
+	assert_true(existed);
+	assert_false(s.by_key);
+	/* key-2 made nothing, so it is still free for what it does make. */
+	renamed.key = "key-2";
+	OK(r, store_session_create(r->s, &renamed, r->a, &s, &existed, &r->err));
+	assert_false(existed);
+	assert_string_equal(s.name, "other");
+}
+
 static void
 two_concurrent_creates_with_one_key_make_one_session_E8(void **state)
 {
@@ -325,6 +352,7 @@ const struct CMUnitTest contract_session_tests[] = {
     TEST(creating_an_existing_name_returns_the_one_that_is_there_E7),
     TEST(two_concurrent_creates_make_one_session_E7),
     TEST(a_key_returns_the_first_answer_whatever_is_asked_later_E8),
+    TEST(a_create_says_whether_its_key_or_its_name_was_known_E7_E8),
     TEST(two_concurrent_creates_with_one_key_make_one_session_E8),
     TEST(a_pool_exists_when_a_session_names_it),
     TEST(sessions_are_listed_by_name_in_pages),

@@ -170,7 +170,7 @@ step_session_create(struct walk *w)
 		bool existed;
 
 		if (outcome(t, store_session_create(t->s, &n, w->a, &s, &existed, &t->err)))
-			say(t, "%s %d %u", s.name, existed, s.replicas);
+			say(t, "%s %d %d %u", s.name, existed, s.by_key, s.replicas);
 	}
 }
 
