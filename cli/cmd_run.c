@@ -138,6 +138,14 @@ run_follow(struct run *r, int timeout_ms)
 	return CLI_EXIT_TIMEOUT;
 }
 
+/* A repeated key names the session it made the first time, whatever name is asked for now (E8). */
+static void
+run_of(struct run *r, const char *session)
+{
+	snprintf(r->session, sizeof(r->session), "%s", session);
+	executor_name_format(r->session, 0, 1, r->executor);
+}
+
 int
 cmd_run(struct cli *c, int argc, char **argv)
 {
@@ -164,7 +172,6 @@ cmd_run(struct cli *c, int argc, char **argv)
 	else
 		snprintf(r.session, sizeof(r.session), "run-%s", id_to_hex(&id, hex) + 20);
 	in.name = r.session;
-	executor_name_format(r.session, 0, 1, r.executor);
 	pace_catch_signals();
 	if (declare_spec(c, &in, words, n, &spec, &err) != 0 ||
 	    declare_create(c, spec, in.key, in.wait_for_hosts, in.dry_run, &a, &err) != 0)
@@ -173,6 +180,7 @@ cmd_run(struct cli *c, int argc, char **argv)
 		declare_say(a, spec, true);
 		return 0;
 	}
+	run_of(&r, a->session->name);
 	/* A workload may take as long as it likes. */
 	return run_follow(&r, bounded ? c->timeout_ms : 0);
 }

@@ -8,6 +8,7 @@
 #include "cli_bounds.h"
 #include "declare.h"
 #include "list.h"
+#include "name.h"
 #include "output.h"
 #include "pace.h"
 #include "patience.h"
@@ -372,6 +373,7 @@ cmd_session_create(struct cli *c, int argc, char **argv)
 	    .cli = c, .replicas = 1, .args = {.usage = "NAME -- COMMAND [ARG...]", .max = 1}};
 	Fairlead__V1__SessionCreateAnswer *a;
 	Fairlead__V1__SessionSpec *spec;
+	char name[NAME_BYTES_MAX + 1];
 	struct err err = {0};
 
 	if (args_parse(c, argc, argv, &in.args, declare_options, declare_take, &in) != 0)
@@ -384,7 +386,11 @@ cmd_session_create(struct cli *c, int argc, char **argv)
 	if (c->output != CLI_TABLE)
 		return cli_print(c, &a->base);
 	declare_say(a, spec, in.dry_run);
-	return in.wait && !in.dry_run ? session_wait(c, spec->name, "running") : 0;
+	if (!in.wait || in.dry_run)
+		return 0;
+	/* The session of the answer: a repeated key has made one of another name (E8). */
+	snprintf(name, sizeof(name), "%s", a->session->name);
+	return session_wait(c, name, "running");
 }
 
 int

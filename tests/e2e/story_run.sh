@@ -35,6 +35,13 @@ output=$("$fairlead" run --name once -- sh -c 'echo hi; exit 7')
 assert_equal 7 $? "exit code of run"
 assert_equal hi "$output" "output of run"
 
+for attempt in first second; do
+	output=$("$fairlead" run --key again -- sh -c 'echo keyed; exit 8')
+	assert_equal 8 $? "the $attempt run with a key exits as its workload did (E8)"
+	assert_equal keyed "$output" "the $attempt run with a key has its output (E8)"
+done
+assert_equal 1 "$("$fairlead" session ls --all | grep -c '^run-')" "both were one session (E8)"
+
 output=$("$fairlead" run -- sh -c 'kill -9 $$')
 assert_equal 137 $? "a signal is 128 + its number (E3)"
 

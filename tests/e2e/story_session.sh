@@ -38,6 +38,10 @@ again=$("$fairlead" session create --key k1 --name other -o json -- sleep 501 | 
 assert_contains "$first" 1 "a keyed session is declared"
 assert_equal "$first" "$again" "an idempotency key returns the first answer (E8)"
 
+said=$("$fairlead" session create --key k1 --name other --wait --timeout 20s -- sleep 501)
+assert_equal 0 $? "a repeated create waits for the session of its key (E8)"
+assert_contains "$said" "session keyed: running" "and says which it is (E8)"
+
 printf 'session: bad\nreplica: 3\n' >"$file.3"
 said=$("$fairlead" apply -f "$file.3" 2>&1)
 assert_equal 2 $? "an unknown key is refused"
