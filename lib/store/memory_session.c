@@ -169,23 +169,42 @@ session_by_key(struct memory_cell *c, const struct memory_key *key, struct arena
 	return 0;
 }
 
+static int
+session_declared(struct memory_cell *c, const char *name, const char *key, struct arena *a,
+    struct store_session *ret, bool *ret_found, struct err *err)
+{
+	const struct memory_key *row = key ? memory_key_find(c, key) : NULL;
+	const struct memory_session *session = memory_session_named(c, name);
+
+	*ret_found = row || (session && session->state != SESSION_CLOSED);
+	if (row)
+		return session_by_key(c, row, a, ret, err);
+	return *ret_found ? session_copy(session, a, ret, err) : 0;
+}
+
+int
+memory_store_session_declared(struct store *s, const char *name, const char *key, struct arena *a,
+    struct store_session *ret, bool *ret_found, struct err *err)
+{
+	CLEANUP(memory_cell_end) struct memory_cell *c = memory_cell_begin(s);
+
+	return session_declared(c, name, key, a, ret, ret_found, err);
+}
+
 int
 memory_store_session_create(struct store *s, const struct store_session_new *n, struct arena *a,
     struct store_session *ret, bool *ret_existed, struct err *err)
 {
 	CLEANUP(memory_cell_end) struct memory_cell *c = memory_cell_begin(s);
-	const struct memory_key *key = n->key ? memory_key_find(c, n->key) : NULL;
-	struct memory_session *session = memory_session_named(c, n->name);
+	struct memory_session *session;
 	char replicas[32];
 
-	*ret_existed = true;
-	if (key)
-		return session_by_key(c, key, a, ret, err);
-	if (session && session->state != SESSION_CLOSED)
-		return session_copy(session, a, ret, err);
+	if (session_declared(c, n->name, n->key, a, ret, ret_existed, err) != 0)
+		return -1;
+	if (*ret_existed)
+		return 0;
 	if (session_check(c, n, err) != 0)
 		return -1;
-	*ret_existed = false;
 	session = session_insert(c, n);
 	for (uint32_t i = 0; i < n->replicas; i++)
 		memory_executor_new(c, session, &n->executor_ids[i], i);

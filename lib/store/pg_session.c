@@ -352,6 +352,24 @@ pg_store_session_create(struct store *s, const struct store_session_new *n, stru
 	return pg_store_session_get(s, n->name, a, ret, err);
 }
 
+int
+pg_store_session_declared(struct store *s, const char *name, const char *key, struct arena *a,
+    struct store_session *ret, bool *ret_found, struct err *err)
+{
+	if (session_by_key(pg_of(s), key, a, ret, ret_found, err) != 0)
+		return -1;
+	if (*ret_found)
+		return 0;
+	if (pg_store_session_get(s, name, a, ret, err) != 0) {
+		if (err->kind != ERR_NOT_FOUND)
+			return -1;
+		err_clear(err);
+		return 0;
+	}
+	*ret_found = ret->state != SESSION_CLOSED;
+	return 0;
+}
+
 /* Marks the session and leaves an intent for its scheduler, once. */
 int
 pg_store_session_close(struct store *s, const char *name, uint64_t revision, bool now,

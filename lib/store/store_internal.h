@@ -28,6 +28,10 @@
 	    (struct store * s, const struct store_session_new *n, struct arena *a,                 \
 		struct store_session *ret, bool *ret_existed, struct err *err),                    \
 	    (s, n, a, ret, ret_existed, err))                                                      \
+	X(session_declared,                                                                        \
+	    (struct store * s, const char *name, const char *key, struct arena *a,                 \
+		struct store_session *ret, bool *ret_found, struct err *err),                      \
+	    (s, name, key, a, ret, ret_found, err))                                                \
 	X(session_get,                                                                             \
 	    (struct store * s, const char *name, struct arena *a, struct store_session *ret,       \
 		struct err *err),                                                                  \

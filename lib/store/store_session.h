@@ -48,10 +48,14 @@ struct store_session {
 /* One transaction: session, spec, executors QUEUED, placement queue, deltas, event.  Two concurrent
  * creates of one name make one session (E7): the other gets *ret_existed true and the session that
  * is there; comparing its spec is the caller's.  The same key: the first answer (E8), *ret_existed
- * and by_key true.  A new key on a taken name is not kept.  A name is free again when its session is
- * CLOSED. */
+ * and by_key true.  A new key on a taken name is not kept.  A name is free again when its session
+ * is CLOSED. */
 MUST_USE int store_session_create(struct store *s, const struct store_session_new *n,
     struct arena *a, struct store_session *ret, bool *ret_existed, struct err *err);
+/* What a create of this name and key (NULL: none) would be answered with because it is there
+ * already; *ret_found false when nothing is. */
+MUST_USE int store_session_declared(struct store *s, const char *name, const char *key,
+    struct arena *a, struct store_session *ret, bool *ret_found, struct err *err);
 /* The newest session of that name.  ERR_NOT_FOUND. */
 MUST_USE int store_session_get(
     struct store *s, const char *name, struct arena *a, struct store_session *ret, struct err *err);

@@ -38,6 +38,29 @@ check_same(struct api *api, const Fairlead__V1__SessionSpec *wanted,
 	return err_hint(err, "change it with apply -f (session.update), or choose another name");
 }
 
+/* E16: what no present host could ever fit is refused, unless the user will wait for hosts.  Hosts
+ * that have left since do not change what was declared: that is answered as before (E7, E8). */
+static int
+create_possible(struct api *api, const Fairlead__V1__SessionSpec *spec, const char *key,
+    struct store_session *ret, bool *ret_existed, struct err *err)
+{
+	struct err impossible;
+
+	if (api_spec_possible(api, spec, err) == 0)
+		return 0;
+	if (err->kind != ERR_INVALID)
+		return -1;
+	impossible = *err;
+	err_clear(err);
+	if (store_session_declared(
+		api->store, spec->name, key, api->arena, ret, ret_existed, err) != 0)
+		return -1;
+	if (*ret_existed)
+		return 0;
+	*err = impossible;
+	return -1;
+}
+
 int
 handle_session_create(
     struct api *api, const ProtobufCMessage *request, ProtobufCMessage *answer, struct err *err)
@@ -47,18 +70,21 @@ handle_session_create(
 	Fairlead__V1__SessionCreateAnswer *ret = (Fairlead__V1__SessionCreateAnswer *)answer;
 	struct store_session_new new;
 	struct store_session row;
-	bool existed;
+	bool existed = false;
 
 	if (strlen(q->key) > 128)
 		return err_field(err, ERR_LIMIT, "key", "an idempotency key has at most 128 bytes");
-	if (api_spec_prepare(api, q->spec, q->wait_for_hosts, &new, err) != 0 ||
+	if (api_spec_prepare(api, q->spec, &new, err) != 0 ||
 	    api_spec_warn(q->spec, api->arena, &ret->warnings, &ret->n_warnings, err) != 0)
+		return -1;
+	new.key = *q->key ? q->key : NULL;
+	if (!q->wait_for_hosts && create_possible(api, q->spec, new.key, &row, &existed, err) != 0)
 		return -1;
 	if (q->dry_run)
 		return 0;
-	new.key = *q->key ? q->key : NULL;
 	crash_point("hub.session_create.before_commit");
-	if (store_session_create(api->store, &new, api->arena, &row, &existed, err) != 0)
+	if (!existed &&
+	    store_session_create(api->store, &new, api->arena, &row, &existed, err) != 0)
 		return -1;
 	crash_point("hub.session_create.after_commit");
 	if (existed && check_same(api, q->spec, &row, err) != 0)

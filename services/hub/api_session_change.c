@@ -111,7 +111,8 @@ handle_session_update(
 	struct store_session row;
 	bool rolls = false;
 
-	if (api_spec_prepare(api, q->spec, q->wait_for_hosts, &new, err) != 0 ||
+	if (api_spec_prepare(api, q->spec, &new, err) != 0 ||
+	    (!q->wait_for_hosts && api_spec_possible(api, q->spec, err) != 0) ||
 	    session_open(api, q->spec->name, q->revision, &row, err) != 0 ||
 	    api_spec_stored(api, row.name, row.spec_json, &declared, err) != 0 ||
 	    api_spec_warn(q->spec, api->arena, &ret->warnings, &ret->n_warnings, err) != 0)
@@ -146,7 +147,7 @@ change_stored(struct api *api, const struct store_session *row, const char *json
 	    api_spec_stored(api, row->name, json, &spec, err) != 0)
 		return -1;
 	spec->replicas = replicas;
-	if (api_spec_prepare(api, spec, true, &new, err) != 0 ||
+	if (api_spec_prepare(api, spec, &new, err) != 0 ||
 	    session_spec_rolls(declared, spec, api->arena, &rolls, err) != 0 ||
 	    session_change(api, &new, row->revision, rolls, &changed, err) != 0)
 		return -1;

@@ -46,17 +46,16 @@ shape_of_spec(
 	return 0;
 }
 
-/* E16: a spec that no present host could ever fit is refused, unless the user will wait for hosts.
- */
-static int
-check_possible(struct api *api, const Fairlead__V1__SessionSpec *spec,
-    const struct plan_shape *shape, struct err *err)
+int
+api_spec_possible(struct api *api, const Fairlead__V1__SessionSpec *spec, struct err *err)
 {
+	struct plan_shape shape;
 	bool possible;
 	size_t hosts;
 
-	if (fleet_cache_possible(
-		api->fleet, api->store, spec->pool, shape, &possible, &hosts, err) != 0)
+	if (shape_of_spec(spec, api->arena, &shape, err) != 0 ||
+	    fleet_cache_possible(
+		api->fleet, api->store, spec->pool, &shape, &possible, &hosts, err) != 0)
 		return -1;
 	if (possible)
 		return 0;
@@ -117,8 +116,8 @@ new_from_spec(struct api *api, const Fairlead__V1__SessionSpec *spec,
 }
 
 int
-api_spec_prepare(struct api *api, Fairlead__V1__SessionSpec *spec, bool wait_for_hosts,
-    struct store_session_new *ret, struct err *err)
+api_spec_prepare(struct api *api, Fairlead__V1__SessionSpec *spec, struct store_session_new *ret,
+    struct err *err)
 {
 	struct plan_shape shape;
 
@@ -126,8 +125,6 @@ api_spec_prepare(struct api *api, Fairlead__V1__SessionSpec *spec, bool wait_for
 		return err_field(err, ERR_INVALID, "spec", "a session needs a spec");
 	if (session_spec_check(spec, api->arena, err) != 0 ||
 	    shape_of_spec(spec, api->arena, &shape, err) != 0)
-		return -1;
-	if (!wait_for_hosts && check_possible(api, spec, &shape, err) != 0)
 		return -1;
 	return new_from_spec(api, spec, &shape, ret, err);
 }

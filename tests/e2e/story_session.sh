@@ -53,6 +53,8 @@ assert_equal 2 $? "what no host could ever fit is refused at create (E16)"
 assert_contains "$said" wait-for-hosts "with the way round it (E16)"
 "$fairlead" session create --name huge --memory 900Gi --wait-for-hosts -- true >/dev/null ||
 	fail "unless the user waits for hosts (E16)"
+assert_contains "$("$fairlead" session create --name huge --memory 900Gi -- true)" "as declared already" \
+	"what is declared is answered as before, whatever hosts are there now (E7)"
 wait_for 20 "why says that no host is large enough" \
 	sh -c "'$fairlead' session why huge | grep -q '3 hosts'"
 "$fairlead" session close huge >/dev/null

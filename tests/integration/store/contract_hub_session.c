@@ -165,6 +165,29 @@ a_create_says_whether_its_key_or_its_name_was_known_E7_E8(void **state)
 }
 
 static void
+what_was_declared_is_found_by_key_or_by_name_without_declaring_E7_E8(void **state)
+{
+	struct rig *r = *state;
+	struct store_session_new n = session_of(r, "web", 2);
+	struct store_session first, s;
+	bool existed, found = true;
+
+	OK(r, store_session_declared(r->s, "web", "key-1", r->a, &s, &found, &r->err));
+	assert_false(found);
+	n.key = "key-1";
+	OK(r, store_session_create(r->s, &n, r->a, &first, &existed, &r->err));
+	OK(r, store_session_declared(r->s, "other", "key-1", r->a, &s, &found, &r->err));
+	assert_true(found && s.by_key);
+	assert_true(id_equal(&first.session_id, &s.session_id));
+	OK(r, store_session_declared(r->s, "web", "key-2", r->a, &s, &found, &r->err));
+	assert_true(found && !s.by_key);
+	OK(r, store_session_declared(r->s, "other", "key-2", r->a, &s, &found, &r->err));
+	assert_false(found);
+	OK(r, store_session_declared(r->s, "other", NULL, r->a, &s, &found, &r->err));
+	assert_false(found);
+}
+
+static void
 two_concurrent_creates_with_one_key_make_one_session_E8(void **state)
 {
 	struct rig *r = *state;
@@ -353,6 +376,7 @@ const struct CMUnitTest contract_session_tests[] = {
     TEST(two_concurrent_creates_make_one_session_E7),
     TEST(a_key_returns_the_first_answer_whatever_is_asked_later_E8),
     TEST(a_create_says_whether_its_key_or_its_name_was_known_E7_E8),
+    TEST(what_was_declared_is_found_by_key_or_by_name_without_declaring_E7_E8),
     TEST(two_concurrent_creates_with_one_key_make_one_session_E8),
     TEST(a_pool_exists_when_a_session_names_it),
     TEST(sessions_are_listed_by_name_in_pages),
