@@ -3,7 +3,7 @@
 set -euo pipefail
 run() {
 	printf '\n$ %s\n' "$*"
-	"$@"
+	"$@" </dev/null
 }
 run fairlead host ls
 run fairlead run -- sh -c 'echo "hello from $(hostname)"'
