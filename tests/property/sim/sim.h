@@ -145,6 +145,9 @@ struct sim_known {
 	uint32_t index, attempt;
 	bool stop_asked; /* by a user */
 	bool excused;    /* the control plane gave it up: its successor may live beside it */
+	bool unheard;    /* FL_REPORTS was wiped with a report of it */
+	bool exited;     /* its newest process ended by itself or obeyed */
+	int exit_code;
 	/* processes */ int host; /* that it ever ran on, -1 */
 	int64_t placed_us;        /* 0: not yet */
 	uint32_t started;         /* the newest incarnation */
@@ -163,6 +166,9 @@ struct sim_session {
 struct world {
 	uint64_t seed, random;
 	bool chaos; /* faults at all */
+	/* Digests are compared, and reports may be wiped.  In other seeds they are not: K19 heals,
+	 * and so hides, what other rules have to do by themselves. */
+	bool digests;
 	/* How often, of a thousand; each seed has its own. */
 	unsigned lose, repeat, overtake, hold;
 	unsigned strikes[SIM_FAULT_KINDS_MAX];
@@ -175,7 +181,8 @@ struct world {
 	size_t heap_count, heap_capacity;
 	uint64_t event_count;
 	struct arena *arena; /* of one event */
-	struct bus *bus;     /* nobody delivers it: what services say to each other may be lost */
+	struct bus *bus; /* delivers to hosts alone: what services say to each other may be lost */
+	struct bus_sub *told;
 	struct store *store; /* the root of the cell */
 	struct scheduler_metrics metrics;
 	struct sim_host hosts[SIM_HOSTS_MAX];
@@ -215,6 +222,10 @@ void net_send_take(struct world *w, void (*fn)(struct world *w, struct sim_event
 /* NULL: it cannot be said. */
 struct bus_msg *net_encode(struct world *w, const struct courier_message *m);
 struct bus_msg *net_copy(struct world *w, const struct bus_out *out);
+/* What hubs say to hosts unasked goes over the bus: from here on it is on its way. */
+void net_init(struct world *w);
+void net_done(struct world *w);
+void net_pass_on(struct world *w);
 /* FL_COMMANDS takes a message: true, and its copies are on their way, unless its Msg-Id is known.
  */
 void stream_command(struct world *w, const struct bus_out *out, size_t host);
@@ -223,6 +234,7 @@ void stream_report_take(struct world *w, struct bus_msg *msg);
 size_t stream_fetch(struct world *w, struct bus_msg **ret, uint64_t *ret_seqs, size_t n);
 void stream_ack(struct world *w, uint64_t seq);
 void stream_wipe_commands(struct world *w);
+/* What FL_REPORTS took and nobody has joined is lost. */
 void stream_wipe_reports(struct world *w);
 size_t stream_report_count(const struct world *w);
 
@@ -240,6 +252,7 @@ size_t host_index(const struct sim_host *h);
 /* Arrivals. */
 void host_live(struct world *w, struct sim_event *e);
 void host_answer(struct world *w, struct sim_event *e);
+void host_told(struct world *w, struct sim_event *e);
 void host_puback(struct world *w, struct sim_event *e);
 
 /* ---- sim_process.c: the driver ---- */

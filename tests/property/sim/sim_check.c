@@ -96,16 +96,32 @@ given_up(struct world *w, const struct store_executor *e)
 	       host.state != HOST_READY;
 }
 
-/* K5: nobody is said to have lost what his journal still has. */
+/* K5: nobody is said to have lost what his journal still has; whose reports were wiped may have
+ * forgotten it by right. */
 static void
 journal_lost_check(struct world *w, const struct sim_known *k, const struct store_executor *e)
 {
 	const struct sim_host *h = host_named(w, e->host_id);
 
 	if (e->state == EXECUTOR_LOST && strcmp(e->reason, "journal_lost") == 0 && h &&
-	    (k->placed_us > h->journal_since_us || h->journal_since_us == 0))
+	    !k->unheard && (k->placed_us > h->journal_since_us || h->journal_since_us == 0))
 		world_violated(
 		    w, "I7 %s is said journal_lost, and %s has its journal", name_of(w, k), h->id);
+}
+
+/* An end that a host saw is the end that there was, however often it was told. */
+static void
+end_true(struct world *w, const struct sim_known *k, const struct store_executor *e)
+{
+	bool seen = e->state == EXECUTOR_SUCCEEDED || e->state == EXECUTOR_FAILED ||
+		    e->state == EXECUTOR_STOPPED;
+
+	if (!seen || e->exit_code < 0)
+		return; /* between two incarnations, or with its host */
+	if (!k->exited || k->exit_code != e->exit_code)
+		world_violated(w, "I7 %s is %s with %d, its process %s with %d", name_of(w, k),
+		    executor_state_text(e->state), e->exit_code,
+		    k->exited ? "ended" : "has not ended", k->exit_code);
 }
 
 static void
@@ -123,6 +139,8 @@ row_seen(struct world *w, const struct store_executor *e)
 	if (e->state != k->state)
 		world_say(w, "row %s is %s on %s, %s", name_of(w, k), executor_state_text(e->state),
 		    *e->host_id ? e->host_id : "-", e->reason);
+	if (e->state != k->state)
+		end_true(w, k, e);
 	if (k->placed_us == 0 && *e->host_id)
 		k->placed_us = w->now_us;
 	k->generation = e->generation;
@@ -240,6 +258,7 @@ check_started(struct sim_host *h, const struct sim_process *p)
 		    name_of(w, k));
 	k->host = (int)host_index(h);
 	k->started = p->incarnation;
+	k->exited = false;
 	for (size_t i = 0; i < w->host_count; i++)
 		check_alone(w, k, &w->hosts[i]);
 }

@@ -90,6 +90,15 @@ fault_wipe_commands(struct world *w)
 }
 
 static void
+fault_wipe_reports(struct world *w)
+{
+	if (!w->digests)
+		return;
+	world_say(w, "FAULT %zu reports are wiped", stream_report_count(w));
+	stream_wipe_reports(w);
+}
+
+static void
 fault_hub(struct world *w)
 {
 	struct sim_hub *h = &w->hubs[world_draw(w, SIM_HUBS)];
@@ -136,6 +145,7 @@ static const struct {
     {30, fault_journal},
     {40, fault_cut},
     {40, fault_wipe_commands},
+    {40, fault_wipe_reports},
     {40, fault_hub},
     {30, fault_blind},
     {60, fault_scheduler},
@@ -155,6 +165,7 @@ misfortune_init(struct world *w)
 	const unsigned times[] = {0, 1, 1, 2};
 
 	_Static_assert(COUNT_OF(faults) <= SIM_FAULT_KINDS_MAX, "each has a place");
+	w->digests = world_chance(w, 500);
 	w->lose = one_of(w, lose, COUNT_OF(lose));
 	w->repeat = one_of(w, repeat, COUNT_OF(repeat));
 	w->overtake = one_of(w, overtake, COUNT_OF(overtake));

@@ -314,6 +314,16 @@ host_answer(struct world *w, struct sim_event *e)
 	host_step(h, &event);
 }
 
+/* The same without a question: to whoever listens there. */
+void
+host_told(struct world *w, struct sim_event *e)
+{
+	const struct sim_host *h = e->who;
+
+	e->number = h->life;
+	host_answer(w, e);
+}
+
 void
 host_puback(struct world *w, struct sim_event *e)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "codec.h"
 #include "err.h"
 #include "heartbeat_answer.h"
 #include "host_verbs.h"
@@ -15,6 +16,8 @@
 
 #define SILENT_AFTER_MS 12000
 #define HEARTBEAT_MS 5000
+#define DIGEST_SETTLE_MS 10000
+#define DIGEST_AGAIN_MS 30000
 
 bool
 hub_hears(const struct sim_hub *h)
@@ -98,17 +101,21 @@ hub_heard(struct world *w, struct sim_event *e)
 {
 	struct sim_hub *h = e->who;
 	const Fairlead__V1__Heartbeat *m;
+	struct err err = {0};
+	struct id nonce;
 
 	if (!hub_hears(h) || h->blind_until_us[e->number >> 32] > w->now_us)
 		return;
 	m = heartbeat(w, e);
-	if (!m)
+	if (!m || m->epoch == 0 || wire_id(&m->nonce_id, "nonce_id", &nonce, &err) != 0)
 		return;
 	liveness_heard(h->hub.liveness, &(struct liveness_beat){.host_id = m->host_id,
 					    .server = "",
 					    .server_id = "",
 					    .epoch = m->epoch,
 					    .contiguous_seq = m->contiguous_seq,
+					    .digest = {m->digest->count, m->digest->sum},
+					    .nonce_id = nonce,
 					    .real_us = w->clock.real_us,
 					    .mono_us = w->clock.mono_us});
 }
@@ -167,7 +174,9 @@ hub_init(struct world *w, size_t index)
 			.prefix = SIM_PREFIX,
 			.report_batch = 64,
 			.heartbeat_interval_ms = HEARTBEAT_MS,
-			.silent_after_ms = SILENT_AFTER_MS},
+			.silent_after_ms = SILENT_AFTER_MS,
+			.digest_settle_ms = DIGEST_SETTLE_MS,
+			.digest_again_ms = DIGEST_AGAIN_MS},
 		.bus = w->bus,
 		.liveness = liveness_new(64),
 		.metrics = hub_metrics_new(NULL)}};

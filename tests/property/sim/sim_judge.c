@@ -1,5 +1,6 @@
-/* sim_judge: the lease of the judge, and one look. */
+/* sim_judge: the lease of the judge, one look, and a batch of digests (K19). */
 #include "arena.h"
+#include "entropy.h"
 #include "err.h"
 #include "sim.h"
 
@@ -42,6 +43,7 @@ judge_round(struct world *w, struct sim_event *e)
 	struct sim_hub *h = e->who;
 	struct err err = {0};
 	int64_t since;
+	size_t asked = 0;
 
 	if (!hub_hears(h)) {
 		h->listening_us = 0;
@@ -57,4 +59,10 @@ judge_round(struct world *w, struct sim_event *e)
 	arena_reset(h->judge.arena);
 	if (judge_look(&h->judge, w->clock.mono_us, since, &err) != 0)
 		world_violated(w, "the judge: %s", err.text);
+	else if (w->digests && entropy_look(&h->hub, h->store, w->clock.mono_us, h->judge.arena,
+				   &asked, &err) != 0)
+		world_violated(w, "digests: %s", err.text);
+	if (asked > 0)
+		world_say(w, "%s asks %zu hosts for a hello", h->hub.settings.instance, asked);
+	net_pass_on(w);
 }

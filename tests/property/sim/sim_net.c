@@ -5,10 +5,15 @@
 #include <string.h>
 
 #include "arena.h"
+#include "codec.h"
 #include "err.h"
 #include "sim.h"
+#include "subjects.h"
+
+#include "fairlead/v1/host.pb-c.h"
 
 #define ACK_WAIT_US (15 * SECOND_US)
+#define TOLD_MAX 64
 
 static int64_t
 hop_us(struct world *w)
@@ -69,6 +74,48 @@ net_encode(struct world *w, const struct courier_message *m)
 		return NULL;
 	}
 	return net_copy(w, &out);
+}
+
+/* ---- what hubs say unasked ---- */
+
+static void
+passed_on(void *arg, const struct bus_msg *m)
+{
+	struct world *w = arg;
+	struct subject_match match;
+	struct err err = {0};
+
+	if (subject_parse(SIM_PREFIX, bus_msg_subject(m), &match, &err) != 0)
+		abort();
+	for (size_t i = 0; i < w->host_count; i++) {
+		if (strcmp(w->hosts[i].id, match.tokens[0]) == 0)
+			net_send_take(w, host_told, &w->hosts[i], 0, w->now_us, copy(m));
+	}
+}
+
+void
+net_init(struct world *w)
+{
+	struct err err = {0};
+
+	w->bus = bus_memory_new(&w->clock.clock, true);
+	if (!w->bus || bus_subscribe(w->bus, SIM_PREFIX ".live.*", NULL, TOLD_MAX, passed_on, w,
+			   &w->told, &err) != 0)
+		abort();
+}
+
+void
+net_done(struct world *w)
+{
+	bus_unsubscribe(w->told);
+	bus_free(w->bus);
+}
+
+void
+net_pass_on(struct world *w)
+{
+	while (bus_memory_step(w->bus))
+		;
 }
 
 /* ---- FL_COMMANDS: stores, and republishes what it stored, once per Msg-Id ---- */
@@ -173,12 +220,32 @@ stream_ack(struct world *w, uint64_t seq)
 	}
 }
 
+/* Who is in a report that nobody will join may be gone without an end (K19). */
+static void
+unheard(struct world *w, const struct bus_msg *m)
+{
+	ProtobufCMessage *message;
+	const Fairlead__V1__Report *r;
+	struct err err = {0};
+	struct id id;
+
+	if (courier_decode(m, &fairlead__v1__report__descriptor, w->arena, &message, &err) != 0)
+		return;
+	r = (const Fairlead__V1__Report *)message;
+	for (size_t i = 0; i < r->n_executors; i++) {
+		if (wire_id(&r->executors[i]->executor_id, "executor_id", &id, &err) == 0)
+			known_of(w, &id)->unheard = true;
+	}
+}
+
 /* Sequences go on: an acknowledgement of a forgotten message must not hit another one. */
 void
 stream_wipe_reports(struct world *w)
 {
-	while (w->streams.reports)
+	while (w->streams.reports) {
+		unheard(w, w->streams.reports->msg);
 		stream_ack(w, w->streams.reports->seq);
+	}
 }
 
 size_t

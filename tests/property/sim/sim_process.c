@@ -83,6 +83,8 @@ host_exit(struct sim_host *h, struct sim_process *p, int exit_code)
 		return;
 	p->alive = false;
 	p->exit_code = exit_code;
+	known_of(h->world, &p->id)->exited = true;
+	known_of(h->world, &p->id)->exit_code = exit_code;
 	world_say(h->world, "EXIT %s.%u on %s: %d", short_id(&p->id, hex), p->incarnation, h->id,
 	    exit_code);
 	say(h, p, DRIVER_EXITED);

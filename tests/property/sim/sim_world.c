@@ -156,9 +156,9 @@ world_init(struct world *w, uint64_t seed, bool chaos)
 	clock_manual_init(&w->clock, START_US);
 	w->clock.mono_us = BOOT_US;
 	w->arena = arena_new(0);
-	w->bus = bus_memory_new(&w->clock.clock, true);
+	net_init(w);
 	w->store = store_memory_new(NULL, &w->clock.clock);
-	if (!w->arena || !w->bus)
+	if (!w->arena)
 		abort();
 	w->host_count = (size_t)world_between(w, 2, 3);
 	misfortune_init(w);
@@ -209,6 +209,6 @@ world_done(struct world *w)
 	stream_wipe_commands(w);
 	stream_wipe_reports(w);
 	store_free(w->store);
-	bus_free(w->bus);
+	net_done(w);
 	arena_free(w->arena);
 }
