@@ -17,7 +17,7 @@ struct command_host {
 struct batch {
 	struct pg *pg;
 	struct arena *arena;
-	const struct pg_target *targets;
+	struct pg_target *targets;
 	size_t n;
 	struct command_host *hosts; /* sorted by id */
 	size_t host_count;
@@ -96,6 +96,45 @@ hosts_lock(struct batch *b, struct err *err)
 	return 0;
 }
 
+/* Under the locks of their hosts: whoever else gives orders locks those first. */
+static int
+targets_lock(struct batch *b, struct err *err)
+{
+	static const struct pg_statement lock = {"command_targets",
+	    "SELECT e.executor_id FROM unnest($1::uuid[], $2::int8[], $3::int2[])"
+	    "   AS n(id, generation, desired) JOIN executor e ON e.executor_id = n.id"
+	    " WHERE (n.generation = 0 OR n.generation = e.generation)"
+	    " AND (n.desired = 3 OR e.rank < 90) ORDER BY 1 FOR NO KEY UPDATE OF e"};
+	CLEANUP(PQclear) PGresult *r = NULL;
+	struct pg_array array;
+	struct pg_params p;
+	size_t kept = 0;
+
+	pg_params_init(&p, b->arena);
+	pg_array_begin(&array, &p, PG_UUID, b->n);
+	for (size_t i = 0; i < b->n; i++)
+		pg_put_uuid(&array, &b->targets[i].executor_id);
+	pg_array_end(&array);
+	pg_array_begin(&array, &p, PG_INT8, b->n);
+	for (size_t i = 0; i < b->n; i++)
+		pg_put_int(&array, (int64_t)b->targets[i].generation);
+	pg_array_end(&array);
+	pg_array_begin(&array, &p, PG_INT2, b->n);
+	for (size_t i = 0; i < b->n; i++)
+		pg_put_int(&array, b->targets[i].desired);
+	pg_array_end(&array);
+	if (pg_run(b->pg, &lock, &p, &r, err) != 0)
+		return -1;
+	for (size_t i = 0; i < b->n && kept < (size_t)PQntuples(r); i++) {
+		struct id id = pg_id(r, (int)kept, 0);
+
+		if (id_equal(&b->targets[i].executor_id, &id))
+			b->targets[kept++] = b->targets[i];
+	}
+	b->n = kept;
+	return 0;
+}
+
 static void
 messages_plan(struct batch *b)
 {
@@ -165,17 +204,18 @@ rows_write(struct batch *b, struct err *err)
 }
 
 int
-pg_commands_write(struct pg *pg, const struct pg_target *targets, size_t n, struct arena *a,
+pg_commands_write(struct pg *pg, struct pg_target *targets, size_t *n, struct arena *a,
     struct id **ret_ids, size_t *ret_n, struct err *err)
 {
-	struct batch b = {.pg = pg, .arena = a, .targets = targets, .n = n};
+	struct batch b = {.pg = pg, .arena = a, .targets = targets, .n = *n};
 
 	*ret_ids = NULL;
 	*ret_n = 0;
-	if (n == 0)
+	if (*n == 0)
 		return 0;
-	if (hosts_collect(&b, err) != 0 || hosts_lock(&b, err) != 0)
+	if (hosts_collect(&b, err) != 0 || hosts_lock(&b, err) != 0 || targets_lock(&b, err) != 0)
 		return -1;
+	*n = b.n;
 	messages_plan(&b);
 	if (rows_write(&b, err) != 0)
 		return -1;

@@ -12,11 +12,14 @@ struct pg_target {
 	enum desired_state desired; /* STOP or ABSENT */
 	uint32_t stop_grace_ms;
 	const char *stopped_for; /* "drain"; NULL: leave what is there */
+	uint64_t generation;     /* the decision was drawn from it; 0: from none */
 };
 
 /* targets: sorted by executor id, distinct.  *ret_ids: the messages, to load after the commit.
- * Targets whose host is RETIRED are passed over: nobody listens there. */
-MUST_USE int pg_commands_write(struct pg *pg, const struct pg_target *targets, size_t n,
-    struct arena *a, struct id **ret_ids, size_t *ret_n, struct err *err);
+ * Who was chosen without a lock may have another generation by now, or have ended: the newer word
+ * stands, an ABSENT above all (K16), and *n and targets keep only the others.  Targets whose host
+ * is RETIRED are passed over: nobody listens there. */
+MUST_USE int pg_commands_write(struct pg *pg, struct pg_target *targets, size_t *n, struct arena *a,
+    struct id **ret_ids, size_t *ret_n, struct err *err);
 
 #endif

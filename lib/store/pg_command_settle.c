@@ -98,12 +98,12 @@ static int
 replay_apply(
     struct pg_fold *f, const struct store_command *c, const char **ret_text, struct err *err)
 {
-	const struct pg_target target = {.executor_id = c->executor_id,
+	struct pg_target target = {.executor_id = c->executor_id,
 	    .host_id = c->host_id,
 	    .desired = c->desired,
 	    .stop_grace_ms = c->stop_grace_ms};
 	struct id *ids = NULL;
-	size_t n = 0;
+	size_t n = 0, one = 1;
 
 	if (c->state == COMMAND_EXPIRED) {
 		if (pg_replace_asked(f->pg, &c->executor_id, f->arena, &n, err) != 0)
@@ -112,7 +112,7 @@ replay_apply(
 		*ret_text = n > 0 ? "another attempt follows" : NULL;
 		return 0;
 	}
-	if (pg_commands_write(f->pg, &target, 1, f->arena, &ids, &n, err) != 0)
+	if (pg_commands_write(f->pg, &target, &one, f->arena, &ids, &n, err) != 0)
 		return -1;
 	pg_fold_add_ids(f, ids, n);
 	*ret_text = n > 0 ? "said again as the next generation" : NULL;

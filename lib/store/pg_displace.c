@@ -94,7 +94,6 @@ struct displace {
 	struct arena *arena;
 	const char *pool;
 	struct pg_target *targets; /* by executor id */
-	struct id *ids;
 	size_t n;
 };
 
@@ -104,15 +103,16 @@ targets_find(struct displace *w, struct err *err)
 {
 	static const struct pg_statement find = {"displace_find",
 	    "WITH p AS (SELECT pool_id FROM pool WHERE name = $1),"
-	    "c AS (SELECT e.executor_id, e.host_id, e.session_id, e.idx, e.revision, 'drain' AS "
-	    "why,"
+	    "c AS (SELECT e.executor_id, e.host_id, e.session_id, e.idx, e.revision,"
+	    "     e.generation, 'drain' AS why,"
 	    "     h.drain_deadline_at <= clock_timestamp() AS late"
 	    "   FROM host h JOIN host_executor x USING (host_id) JOIN executor e USING "
 	    "(executor_id)"
 	    "   WHERE h.pool_id = (SELECT pool_id FROM p) AND h.draining_at IS NOT NULL"
 	    "   AND e.rank BETWEEN 20 AND 79 AND e.desired = 1"
 	    "   UNION ALL"
-	    "   SELECT e.executor_id, e.host_id, e.session_id, e.idx, e.revision, 'roll', false"
+	    "   SELECT e.executor_id, e.host_id, e.session_id, e.idx, e.revision,"
+	    "     e.generation, 'roll', false"
 	    "   FROM session s JOIN executor e ON e.session_id = s.session_id"
 	    "     AND e.revision < s.template_revision"
 	    "   WHERE s.pool_id = (SELECT pool_id FROM p) AND s.rolling AND s.rollout_paused = ''"
@@ -122,7 +122,7 @@ targets_find(struct displace *w, struct err *err)
 	    "     WHERE d.session_id = o.session_id) AS room,"
 	    "     row_number() OVER (PARTITION BY o.session_id ORDER BY o.why, o.idx) AS place"
 	    "   FROM o JOIN session s USING (session_id) WHERE s.state = 1)"
-	    "SELECT n.executor_id, n.host_id, n.why, q.stop_grace_ms FROM n"
+	    "SELECT n.executor_id, n.host_id, n.why, q.stop_grace_ms, n.generation FROM n"
 	    " JOIN executor_spec q ON q.session_id = n.session_id AND q.revision = n.revision"
 	    " WHERE coalesce(n.late, false) OR n.place <= n.room ORDER BY 1 LIMIT 1024"};
 	CLEANUP(PQclear) PGresult *r = NULL;
@@ -134,16 +134,15 @@ targets_find(struct displace *w, struct err *err)
 		return -1;
 	w->n = (size_t)PQntuples(r);
 	w->targets = arena_calloc(w->arena, w->n + 1, sizeof(*w->targets));
-	w->ids = arena_calloc(w->arena, w->n + 1, sizeof(*w->ids));
-	if (!w->targets || !w->ids)
+	if (!w->targets)
 		return pg_no_room(err);
 	for (size_t i = 0; i < w->n; i++) {
-		w->ids[i] = pg_id(r, (int)i, 0);
-		w->targets[i] = (struct pg_target){.executor_id = w->ids[i],
+		w->targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
 		    .host_id = pg_text(r, (int)i, 1, w->arena),
 		    .desired = DESIRED_STOP,
 		    .stopped_for = pg_text(r, (int)i, 2, w->arena),
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 3)};
+		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 3),
+		    .generation = (uint64_t)pg_int(r, (int)i, 4)};
 		if (!w->targets[i].host_id || !w->targets[i].stopped_for)
 			return pg_no_room(err);
 	}
@@ -160,10 +159,14 @@ displaced_insert(struct displace *w, struct err *err)
 	    "   ON CONFLICT (executor_id) DO NOTHING RETURNING executor_id, why)"
 	    "INSERT INTO event_outbox (kind, executor_id, text)"
 	    " SELECT 'executor.displaced', executor_id, why FROM d"};
+	struct pg_array ids;
 	struct pg_params p;
 
 	pg_params_init(&p, w->arena);
-	pg_add_ids(&p, w->ids, w->n);
+	pg_array_begin(&ids, &p, PG_UUID, w->n);
+	for (size_t i = 0; i < w->n; i++)
+		pg_put_uuid(&ids, &w->targets[i].executor_id);
+	pg_array_end(&ids);
 	return pg_run(w->pg, &insert, &p, NULL, err);
 }
 
@@ -203,16 +206,19 @@ static int
 displace_write(struct displace *w, struct store_displace_result *ret, struct id **ret_ids,
     size_t *ret_messages, struct err *err)
 {
-	size_t requeued = 0;
+	size_t requeued = 0, found;
 
 	if (run_count(w->pg, &settle, w->pool, w->arena, &ret->settled, err) != 0 ||
-	    targets_find(w, err) != 0 || queued_replace(w, &requeued, err) != 0 ||
-	    pg_commands_write(w->pg, w->targets, w->n, w->arena, ret_ids, ret_messages, err) != 0 ||
+	    targets_find(w, err) != 0 || queued_replace(w, &requeued, err) != 0)
+		return -1;
+	found = w->n;
+	if (pg_commands_write(w->pg, w->targets, &w->n, w->arena, ret_ids, ret_messages, err) !=
+		0 ||
 	    displaced_insert(w, err) != 0 ||
 	    run_count(w->pg, &finish, w->pool, w->arena, &ret->finished, err) != 0)
 		return -1;
 	ret->stopped = w->n + requeued;
-	ret->more = w->n == DISPLACE_LIMIT;
+	ret->more = found == DISPLACE_LIMIT || w->n < found;
 	return 0;
 }
 

@@ -55,7 +55,7 @@ hosts_lock(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struc
 }
 
 /* First commit wins against a host that accepts this very moment (K15): only rows that are still
- * unaccepted are returned. */
+ * unaccepted, and that nobody stopped meanwhile, are returned. */
 static int
 late_mark(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct id *ret_ids,
     size_t *ret_n, struct err *err)
@@ -63,8 +63,8 @@ late_mark(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct
 	static const struct pg_statement mark = {"expire_mark",
 	    "WITH u AS (UPDATE executor e SET state = 95, rank = 90, prev_state = e.state,"
 	    "   prev_rank = e.rank, reason = 'expired', ended_at = clock_timestamp()"
-	    "   WHERE e.executor_id = ANY($1::uuid[]) AND e.rank < 90 AND e.accepted_generation < "
-	    "e.generation"
+	    "   WHERE e.executor_id = ANY($1::uuid[]) AND e.rank < 90 AND e.desired = 1"
+	    "   AND e.accepted_generation < e.generation"
 	    "   RETURNING e.executor_id, e.session_id, e.prev_state, e.host_id, e.generation),"
 	    "c AS (UPDATE command c SET outcome = 1, outcome_at = clock_timestamp(),"
 	    "   outcome_reason = 'not accepted in time' FROM u"
@@ -108,7 +108,7 @@ expire_write(struct pg *pg, struct pg_target *targets, size_t n, struct arena *a
 		targets[kept++] = targets[i];
 		at++;
 	}
-	return pg_commands_write(pg, targets, kept, a, ret_ids, ret_message_count, err);
+	return pg_commands_write(pg, targets, &kept, a, ret_ids, ret_message_count, err);
 }
 
 int

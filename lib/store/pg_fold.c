@@ -52,16 +52,16 @@ pg_fold_add_ids(struct pg_fold *f, const struct id *ids, size_t n)
 
 int
 pg_fold_tell(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p,
-    enum desired_state desired, const char *stopped_for, size_t *ret_n, struct err *err)
+    enum desired_state desired, const char *stopped_for, bool *ret_more, struct err *err)
 {
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_target *targets;
 	struct id *ids = NULL;
-	size_t n, messages = 0;
+	size_t n, found, messages = 0;
 
 	if (pg_run(f->pg, st, p, &r, err) != 0)
 		return -1;
-	n = (size_t)PQntuples(r);
+	n = found = (size_t)PQntuples(r);
 	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
 	if (!targets)
 		return pg_no_room(err);
@@ -70,11 +70,12 @@ pg_fold_tell(struct pg_fold *f, const struct pg_statement *st, struct pg_params 
 		    .host_id = pg_text(r, (int)i, 1, f->arena),
 		    .desired = desired,
 		    .stopped_for = stopped_for,
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2)};
-	if (pg_commands_write(f->pg, targets, n, f->arena, &ids, &messages, err) != 0)
+		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2),
+		    .generation = (uint64_t)pg_int(r, (int)i, 3)};
+	if (pg_commands_write(f->pg, targets, &n, f->arena, &ids, &messages, err) != 0)
 		return -1;
 	pg_fold_add_ids(f, ids, messages);
-	*ret_n = n;
+	*ret_more = found == PG_FOLD_LIMIT || n < found;
 	return 0;
 }
 

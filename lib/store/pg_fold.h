@@ -38,9 +38,10 @@ MUST_USE int pg_fold_reconcile(
 /* One intent "command.replay" (pg_command_settle.c). */
 MUST_USE int pg_fold_replay(struct pg_fold *f, const struct pg_intent *in, struct err *err);
 void pg_fold_add_ids(struct pg_fold *f, const struct id *ids, size_t n);
-/* The rows of st are executors: id, host, grace in ms; by id, distinct.  Writes the command that
- * makes `desired` (STOP or ABSENT) of each of them.  *ret_n: how many rows. */
+/* The rows of st are executors: id, host, grace in ms, generation; by id, distinct.  Writes the
+ * command that makes `desired` (STOP or ABSENT) of each of them that has this generation still
+ * (pg_command.h).  *ret_more: not of all that there are; to be asked again. */
 MUST_USE int pg_fold_tell(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p,
-    enum desired_state desired, const char *stopped_for, size_t *ret_n, struct err *err);
+    enum desired_state desired, const char *stopped_for, bool *ret_more, struct err *err);
 
 #endif

@@ -73,18 +73,18 @@ absent_write(struct pg_fold *f, struct err *err)
 	    "   WHERE pool_id = $1 AND folded_at IS NOT NULL"
 	    "   AND ended_at <= clock_timestamp() - $2 * interval '1 millisecond'"
 	    "   ORDER BY ended_id LIMIT 1024) RETURNING executor_id)"
-	    "SELECT DISTINCT e.executor_id, e.host_id, 0 FROM t JOIN executor e USING"
+	    "SELECT DISTINCT e.executor_id, e.host_id, 0, 0::int8 FROM t JOIN executor e USING"
 	    " (executor_id)"
 	    " JOIN host_executor x USING (executor_id) WHERE e.desired <> 3 ORDER BY 1"};
 	struct pg_params p;
-	size_t n = 0;
+	bool more = false;
 
 	pg_params_init(&p, f->arena);
 	pg_add_int4(&p, f->pool_id);
 	pg_add_int4(&p, (int32_t)f->absent_after_ms);
-	if (pg_fold_tell(f, &take, &p, DESIRED_ABSENT, NULL, &n, err) != 0)
+	if (pg_fold_tell(f, &take, &p, DESIRED_ABSENT, NULL, &more, err) != 0)
 		return -1;
-	f->result->more = f->result->more || n == PG_FOLD_LIMIT;
+	f->result->more = f->result->more || more;
 	return 0;
 }
 

@@ -100,11 +100,11 @@ cancel(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err 
 
 /* Those that a host may have: desired STOP.  "now" also hastens what is stopping with grace. */
 static int
-stop(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err *err)
+stop(struct pg_fold *f, const struct pg_intent *in, bool *ret_more, struct err *err)
 {
 	static const struct pg_statement find = {"intent_targets",
-	    "SELECT e.executor_id, e.host_id, CASE WHEN $4 THEN 0 ELSE p.stop_grace_ms END"
-	    " FROM executor e"
+	    "SELECT e.executor_id, e.host_id, CASE WHEN $4 THEN 0 ELSE p.stop_grace_ms END,"
+	    " e.generation FROM executor e"
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
 	    " JOIN command c ON c.executor_id = e.executor_id AND c.generation = e.generation"
 	    " WHERE e.session_id = $1 AND ($2 OR e.executor_id = $3) AND e.rank < 90"
@@ -115,7 +115,7 @@ stop(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err *e
 	intent_params(f, in, &p);
 	pg_add_bool(&p, in->now);
 	return pg_fold_tell(
-	    f, &find, &p, DESIRED_STOP, is_close(in) ? "close" : "user", ret_n, err);
+	    f, &find, &p, DESIRED_STOP, is_close(in) ? "close" : "user", ret_more, err);
 }
 
 static int
@@ -133,11 +133,12 @@ forget(struct pg_fold *f, const struct intent *in, struct err *err)
 static int
 end_wished(struct pg_fold *f, const struct pg_intent *in, bool *ret_done, struct err *err)
 {
-	size_t cancelled = 0, stopped = 0;
+	size_t cancelled = 0;
+	bool more = false;
 
-	if (cancel(f, in, &cancelled, err) != 0 || stop(f, in, &stopped, err) != 0)
+	if (cancel(f, in, &cancelled, err) != 0 || stop(f, in, &more, err) != 0)
 		return -1;
-	*ret_done = cancelled < PG_FOLD_LIMIT && stopped < PG_FOLD_LIMIT;
+	*ret_done = cancelled < PG_FOLD_LIMIT && !more;
 	f->result->more = f->result->more || !*ret_done;
 	return 0;
 }

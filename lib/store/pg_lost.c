@@ -251,7 +251,7 @@ lost_write(struct lost *l, struct store_lost_result *ret, struct id **ret_ids,
 	ret->replaced += replaced;
 	ret->executors = l->n;
 	return pg_commands_write(
-	    l->pg, l->targets, l->n, l->arena, ret_ids, ret_message_count, err);
+	    l->pg, l->targets, &l->n, l->arena, ret_ids, ret_message_count, err);
 }
 
 /* ---- commands nobody accepted ---- */

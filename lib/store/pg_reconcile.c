@@ -83,10 +83,10 @@ surplus_cancel(
 
 static int
 surplus_stop(
-    struct pg_fold *f, const struct id *session_id, int32_t from, size_t *ret_n, struct err *err)
+    struct pg_fold *f, const struct id *session_id, int32_t from, bool *ret_more, struct err *err)
 {
 	static const struct pg_statement find = {"surplus_find",
-	    "SELECT e.executor_id, e.host_id, p.stop_grace_ms FROM executor e"
+	    "SELECT e.executor_id, e.host_id, p.stop_grace_ms, e.generation FROM executor e"
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
 	    " WHERE e.session_id = $1 AND e.idx >= $2 AND e.rank BETWEEN 20 AND 89"
 	    " AND e.desired = 1 ORDER BY e.executor_id LIMIT 1024"};
@@ -95,7 +95,7 @@ surplus_stop(
 	pg_params_init(&p, f->arena);
 	pg_add_uuid(&p, session_id);
 	pg_add_int4(&p, from);
-	return pg_fold_tell(f, &find, &p, DESIRED_STOP, "scale", ret_n, err);
+	return pg_fold_tell(f, &find, &p, DESIRED_STOP, "scale", ret_more, err);
 }
 
 /* ---- more ---- */
@@ -153,12 +153,13 @@ static int
 fewer(struct pg_fold *f, const struct id *session_id, const struct size *size, bool *ret_done,
     struct err *err)
 {
-	size_t cancelled = 0, stopped = 0;
+	size_t cancelled = 0;
+	bool more = false;
 
 	if (surplus_cancel(f, session_id, size->replicas, &cancelled, err) != 0 ||
-	    surplus_stop(f, session_id, size->replicas, &stopped, err) != 0)
+	    surplus_stop(f, session_id, size->replicas, &more, err) != 0)
 		return -1;
-	*ret_done = cancelled < PG_FOLD_LIMIT && stopped < PG_FOLD_LIMIT;
+	*ret_done = cancelled < PG_FOLD_LIMIT && !more;
 	f->result->more = f->result->more || !*ret_done;
 	return *ret_done ? indexes_set(f, session_id, size->replicas, err) : 0;
 }
