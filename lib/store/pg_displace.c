@@ -170,6 +170,22 @@ displaced_insert(struct displace *w, struct err *err)
 	return pg_run(w->pg, &insert, &p, NULL, err);
 }
 
+/* A close waits until the successor is there, and then finds it; or it was first, and there is
+ * none.
+ */
+static int
+rolling_lock(struct displace *w, struct err *err)
+{
+	static const struct pg_statement lock = {"displace_rolling",
+	    "SELECT 1 FROM session WHERE pool_id = (SELECT pool_id FROM pool WHERE name = $1)"
+	    " AND rolling AND state = 1 ORDER BY session_id FOR SHARE"};
+	struct pg_params p;
+
+	pg_params_init(&p, w->arena);
+	pg_add_text(&p, w->pool);
+	return pg_run(w->pg, &lock, &p, NULL, err);
+}
+
 /* Who waits for a host with the old template has run nowhere: another takes its place in the queue.
  */
 static int
@@ -179,7 +195,7 @@ queued_replace(struct displace *w, size_t *ret_n, struct err *err)
 	    "WITH t AS MATERIALIZED (SELECT q.executor_id FROM placement_queue q"
 	    "   JOIN executor e USING (executor_id) JOIN session s USING (session_id)"
 	    "   WHERE q.pool_id = (SELECT pool_id FROM pool WHERE name = $1) AND s.rolling"
-	    "   AND e.revision < s.template_revision AND e.generation = 0"
+	    "   AND s.state = 1 AND e.revision < s.template_revision AND e.generation = 0"
 	    "   ORDER BY q.executor_id LIMIT 1024 FOR UPDATE OF q SKIP LOCKED),"
 	    "q AS (DELETE FROM placement_queue q USING t WHERE q.executor_id = t.executor_id"
 	    "   RETURNING q.executor_id),"
@@ -197,7 +213,8 @@ queued_replace(struct displace *w, size_t *ret_n, struct err *err)
 
 	pg_params_init(&p, w->arena);
 	pg_add_text(&p, w->pool);
-	if (pg_run_ids(w->pg, &cancel, &p, w->arena, &ids, &n, err) != 0)
+	if (rolling_lock(w, err) != 0 ||
+	    pg_run_ids(w->pg, &cancel, &p, w->arena, &ids, &n, err) != 0)
 		return -1;
 	return pg_replace(w->pg, ids, n, w->arena, ret_n, err);
 }
@@ -206,10 +223,10 @@ static int
 displace_write(struct displace *w, struct store_displace_result *ret, struct id **ret_ids,
     size_t *ret_messages, struct err *err)
 {
-	size_t requeued = 0, found;
+	size_t found;
 
 	if (run_count(w->pg, &settle, w->pool, w->arena, &ret->settled, err) != 0 ||
-	    targets_find(w, err) != 0 || queued_replace(w, &requeued, err) != 0)
+	    targets_find(w, err) != 0)
 		return -1;
 	found = w->n;
 	if (pg_commands_write(w->pg, w->targets, &w->n, w->arena, ret_ids, ret_messages, err) !=
@@ -217,18 +234,21 @@ displace_write(struct displace *w, struct store_displace_result *ret, struct id 
 	    displaced_insert(w, err) != 0 ||
 	    run_count(w->pg, &finish, w->pool, w->arena, &ret->finished, err) != 0)
 		return -1;
-	ret->stopped = w->n + requeued;
+	ret->stopped += w->n;
 	ret->more = found == DISPLACE_LIMIT || w->n < found;
 	return 0;
 }
 
-/* A transaction of its own: it locks sessions, and the other locks hosts first (K26). */
+/* What changes sessions and the queue only, in a transaction of its own: the other one locks hosts
+ * first (K26). */
 static int
-pause_step(struct displace *w, const struct store_lease *lease, size_t *ret, struct err *err)
+sessions_step(struct displace *w, const struct store_lease *lease,
+    struct store_displace_result *ret, struct err *err)
 {
 	if (pg_begin_fenced(w->pg, lease, err) != 0)
 		return -1;
-	if (run_count(w->pg, &pause_rollouts, w->pool, w->arena, ret, err) != 0) {
+	if (run_count(w->pg, &pause_rollouts, w->pool, w->arena, &ret->paused, err) != 0 ||
+	    queued_replace(w, &ret->stopped, err) != 0) {
 		pg_rollback(w->pg);
 		return -1;
 	}
@@ -249,7 +269,7 @@ pg_store_displace(struct store *s, const struct store_lease *lease, const char *
 		return -1;
 	if (!any)
 		return 0;
-	if (pause_step(&w, lease, &ret->paused, err) != 0)
+	if (sessions_step(&w, lease, ret, err) != 0)
 		return -1;
 	if (pg_begin_fenced(w.pg, lease, err) != 0)
 		return -1;

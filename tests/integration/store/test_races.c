@@ -185,12 +185,35 @@ a_close_that_was_overtaken_stops_what_is_left_E9(void **state)
 	assert_string_equal(cell_query(r, "SELECT count(*) FROM intent"), "0");
 }
 
+/* Before its first placement, with the old template: a successor made now would outlive the close.
+ */
+static void
+a_rollout_queues_nobody_for_a_session_that_closes_E9(void **state)
+{
+	struct rig *r = *state;
+	struct store_session_new n;
+	struct store_session s;
+
+	lease_take(r);
+	session_make(r, "web", 1);
+	n = session_of(r, "web", 1);
+	n.executor_body = "other";
+	n.executor_body_size = 5;
+	OK(r, store_session_update(r->s, &n, 0, true, r->a, &s, &r->err));
+	run_against(r, OTHER("UPDATE session SET state = 2"), run_displace);
+	assert_string_equal(
+	    cell_query(r, "SELECT count(*) || ' ' || max(attempt) || ' ' || max(state)"
+			  " FROM executor"),
+	    "1 1 10");
+}
+
 static const struct CMUnitTest races[] = {
     TEST(a_close_does_not_overwrite_the_absent_of_what_was_given_up_K16),
     TEST(a_scale_down_does_not_overwrite_the_absent_of_what_was_given_up_K16),
     TEST(a_drain_does_not_overwrite_the_absent_of_what_was_given_up_K16),
     TEST(a_drain_does_not_make_a_users_stop_its_own_E11),
     TEST(a_close_that_was_overtaken_stops_what_is_left_E9),
+    TEST(a_rollout_queues_nobody_for_a_session_that_closes_E9),
 };
 
 int
