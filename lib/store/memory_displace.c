@@ -137,7 +137,8 @@ is_settled(const struct memory_session *s, const struct memory_displaced *d)
 		return false;
 	if (n->attempt > d->attempt)
 		return n->state == EXECUTOR_RUNNING || executor_state_ended(n->state);
-	return n->state == EXECUTOR_SUCCEEDED;
+	return n->state == EXECUTOR_SUCCEEDED ||
+	       (executor_state_ended(n->state) && !memory_executor_is_moved(n));
 }
 
 static void

@@ -48,14 +48,17 @@ cancel(struct fold *f, const struct memory_session *session, const struct memory
 	return n;
 }
 
-/* "now" also hastens what is stopping with grace. */
+/* "now" also hastens what is stopping with grace; who stops one executor means it to stay away,
+ * also when it was about to be moved. */
 static bool
-is_to_stop(const struct memory_executor *e, bool now)
+is_to_stop(const struct memory_executor *e, const struct memory_intent *i)
 {
 	if (executor_state_ended(e->state) || !e->commands)
 		return false;
-	return e->desired == DESIRED_RUN ||
-	       (now && e->desired == DESIRED_STOP && e->commands->stop_grace_ms > 0);
+	if (e->desired != DESIRED_STOP)
+		return e->desired == DESIRED_RUN;
+	return (i->now && e->commands->stop_grace_ms > 0) ||
+	       (!id_is_zero(&i->executor_id) && memory_executor_is_moved(e));
 }
 
 /* Those that a host may have: desired STOP. */
@@ -67,7 +70,7 @@ stop(struct fold *f, const struct memory_session *session, const struct memory_i
 
 	DL_FOREACH2(session->executors, e, s_next)
 	{
-		if (n < FOLD_MAX && is_meant(e, i) && is_to_stop(e, i->now))
+		if (n < FOLD_MAX && is_meant(e, i) && is_to_stop(e, i))
 			f->targets[n++] =
 			    (struct memory_target){e, i->now ? 0 : e->template->stop_grace_ms,
 				id_is_zero(&i->executor_id) ? "close" : "user"};

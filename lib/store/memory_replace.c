@@ -66,7 +66,8 @@ is_wanted(const struct memory_executor *e, bool asked)
 	const struct memory_session *s = e->session;
 
 	return s->state == SESSION_OPEN && e->index < s->replicas && !e->replaced &&
-	       (asked || s->replacements_max == 0 || e->attempt <= s->replacements_max) &&
+	       (asked || s->replacements_max == 0 || e->attempt <= s->replacements_max ||
+		   memory_executor_is_moved(e)) &&
 	       end_is_replaced(e);
 }
 

@@ -49,16 +49,19 @@ run_count(struct pg *pg, const struct pg_statement *st, const char *pool, struct
 	return 0;
 }
 
-/* Settled: the successor runs or has ended, or nobody wants one. */
+/* Settled: the successor runs or has ended, or nobody wants one: it succeeded, or somebody else
+ * stopped it for good meanwhile. */
 static const struct pg_statement settle = {"displace_settle",
     "WITH x AS (DELETE FROM displaced WHERE executor_id IN (SELECT d.executor_id"
     "   FROM displaced d JOIN session s USING (session_id) CROSS JOIN LATERAL (SELECT e.state,"
-    "     e.attempt, e.rank FROM executor e WHERE e.session_id = d.session_id"
+    "     e.attempt, e.rank, e.stopped_for FROM executor e WHERE e.session_id = d.session_id"
     "     AND e.idx = d.idx ORDER BY e.attempt DESC LIMIT 1) n"
     "   WHERE d.pool_id = (SELECT pool_id FROM pool WHERE name = $1)"
     "   AND (s.state <> 1 OR d.idx >= s.replicas"
     "     OR (n.attempt > d.attempt AND (n.state = 70 OR n.rank = 90))"
-    "     OR (n.attempt = d.attempt AND n.state = 90))) RETURNING 1) SELECT count(*) FROM x"};
+    "     OR (n.attempt = d.attempt AND n.rank = 90"
+    "       AND (n.state = 90 OR n.stopped_for NOT IN ('drain', 'roll'))))) RETURNING 1) SELECT "
+    "count(*) FROM x"};
 
 /* A failure of the new template: better to stand still and say so. */
 static const struct pg_statement pause_rollouts = {"displace_pause",

@@ -98,7 +98,8 @@ cancel(struct pg_fold *f, const struct pg_intent *in, size_t *ret_n, struct err 
 	return 0;
 }
 
-/* Those that a host may have: desired STOP.  "now" also hastens what is stopping with grace. */
+/* Those that a host may have: desired STOP.  "now" also hastens what is stopping with grace; who
+ * stops one executor means it to stay away, also when it was about to be moved. */
 static int
 stop(struct pg_fold *f, const struct pg_intent *in, bool *ret_more, struct err *err)
 {
@@ -108,7 +109,8 @@ stop(struct pg_fold *f, const struct pg_intent *in, bool *ret_more, struct err *
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
 	    " JOIN command c ON c.executor_id = e.executor_id AND c.generation = e.generation"
 	    " WHERE e.session_id = $1 AND ($2 OR e.executor_id = $3) AND e.rank < 90"
-	    " AND (e.desired = 1 OR ($4 AND e.desired = 2 AND c.stop_grace_ms > 0))"
+	    " AND (e.desired = 1 OR (e.desired = 2 AND (($4 AND c.stop_grace_ms > 0)"
+	    "   OR (NOT $2 AND e.stopped_for IN ('drain', 'roll')))))"
 	    " ORDER BY e.executor_id LIMIT 1024"};
 	struct pg_params p;
 

@@ -23,8 +23,9 @@ pg_replace_lock(
  * refused, failed at for good, did not accept in time, or stopped by itself because it was cut off
  * (K24) may fail again: each attempt waits twice as long, up to a minute. FAILED counts only where
  * the host was told to restart and gave up: policy never wants no more.  $3: somebody asks for it;
- * then there is no bound and no pause.  What ended so without anybody's wish counts against its
- * host, once, whether or not it is replaced (P9). */
+ * then there is no bound and no pause.  Nor is there a bound for what we move: it did not fail.
+ * What ended so without anybody's wish counts against its host, once, whether or not it is replaced
+ * (P9). */
 static const struct pg_statement replace = {"replace_write",
     "WITH c AS (SELECT n.id AS new_id, e.executor_id, e.session_id, s.template_revision AS "
     "revision,"
@@ -34,7 +35,8 @@ static const struct pg_statement replace = {"replace_write",
     "   FROM unnest($1::uuid[], $2::uuid[]) AS n(old, id)"
     "   JOIN executor e ON e.executor_id = n.old JOIN session s USING (session_id)"
     "   WHERE s.state = 1 AND e.idx < s.replicas"
-    "   AND ($3 OR s.replacements_max = 0 OR e.attempt <= s.replacements_max)"
+    "   AND ($3 OR s.replacements_max = 0 OR e.attempt <= s.replacements_max"
+    "     OR e.stopped_for IN ('drain', 'roll'))"
     "   AND CASE WHEN e.stopped_for IN ('drain', 'roll') THEN e.state > 90"
     "     WHEN e.state IN (92, 94) THEN s.replace_lost WHEN e.state = 91 THEN s.replace_failed"
     "     ELSE e.state IN (93, 95) END),"

@@ -318,6 +318,55 @@ a_closed_session_frees_its_budget(void **state)
 	verify_clean(r);
 }
 
+/* A user means it to stay away; the rollout takes the next one. */
+static void
+a_users_stop_of_what_moves_has_no_successor_and_frees_the_budget_E11(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = scene(r, 2);
+	struct store_executor e;
+
+	update(r, "web", 2, true);
+	assert_int_equal(displace(r).stopped, 1);
+	e = executor_of(r, "web", 0);
+	OK(r, store_executor_stop(r->s, &e.executor_id, false, "t", &r->err));
+	fold_all(r);
+	assert_int_equal(executor_of(r, "web", 0).generation, e.generation + 1);
+	report_state(r, &h, 0, EXECUTOR_STOPPED);
+	fold_all(r);
+	assert_int_equal(executor_of(r, "web", 0).attempt, 1);
+	assert_int_equal(displace(r).stopped, 1);
+	assert_int_equal(executor_of(r, "web", 1).desired, DESIRED_STOP);
+	verify_clean(r);
+}
+
+/* Replacements are bounded because of what fails; to be moved is no failure. */
+static void
+what_moves_has_a_successor_whatever_the_bound_of_replacements_E11(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct store_session_new n = session_of(r, "web", 1);
+	struct store_session s;
+	bool existed;
+
+	lease_take(r);
+	n.replacements_max = 1;
+	OK(r, store_session_create(r->s, &n, r->a, &s, &existed, &r->err));
+	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+		place_all(r, "h1");
+		report_state(r, &h, 0, EXECUTOR_RUNNING);
+		n.executor_body = attempt % 2 ? "odd" : "even";
+		n.executor_body_size = strlen(n.executor_body);
+		OK(r, store_session_update(r->s, &n, 0, true, r->a, &s, &r->err));
+		assert_int_equal(displace(r).stopped, 1);
+		report_state(r, &h, 0, EXECUTOR_STOPPED);
+		fold_all(r);
+		assert_int_equal(executor_of(r, "web", 0).attempt, attempt + 1);
+	}
+	verify_clean(r);
+}
+
 const struct CMUnitTest contract_displace_tests[] = {
     TEST(more_replicas_get_executors_E9),
     TEST(fewer_replicas_stop_the_highest_indexes_E9),
@@ -331,5 +380,7 @@ const struct CMUnitTest contract_displace_tests[] = {
     TEST(a_drain_moves_within_the_budget_and_takes_nothing_new_P4),
     TEST(a_drain_past_its_deadline_asks_no_budget_P4),
     TEST(a_closed_session_frees_its_budget),
+    TEST(a_users_stop_of_what_moves_has_no_successor_and_frees_the_budget_E11),
+    TEST(what_moves_has_a_successor_whatever_the_bound_of_replacements_E11),
 };
 const size_t contract_displace_count = COUNT_OF(contract_displace_tests);
