@@ -48,9 +48,10 @@ somebody_waits(void *arg)
 				    " 'Lock' AND datname = current_database()")) == 1;
 }
 
-/* Runs the duty while somebody else's statements are about to be committed. */
+/* Runs the duty while somebody else's statements are about to be committed.  *ret_free: sessions
+ * that nobody has locked when it waits; NULL: no matter. */
 static void
-run_against(struct rig *r, const char *prepared, int (*run)(struct duty *d))
+run_against_looking(struct rig *r, const char *prepared, int (*run)(struct duty *d), int *ret_free)
 {
 	struct duty d = {.r = r, .run = run, .arena = arena_new(0)};
 	pthread_t thread;
@@ -59,12 +60,21 @@ run_against(struct rig *r, const char *prepared, int (*run)(struct duty *d))
 	cell_query(r, prepared);
 	assert_int_equal(pthread_create(&thread, NULL, duty_thread, &d), 0);
 	waited = test_wait_until(somebody_waits, r, 1500);
+	if (ret_free)
+		*ret_free = atoi(cell_query(r, "SELECT count(*) FROM (SELECT 1 FROM session"
+					       " FOR NO KEY UPDATE SKIP LOCKED) x"));
 	cell_query(r, "COMMIT PREPARED 'other'");
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	arena_free(d.arena);
 	if (d.result != 0)
 		fail_msg("%s", d.err.text);
 	assert_true(waited);
+}
+
+static void
+run_against(struct rig *r, const char *prepared, int (*run)(struct duty *d))
+{
+	run_against_looking(r, prepared, run, NULL);
 }
 
 #define OTHER(sql) "BEGIN; " sql "; PREPARE TRANSACTION 'other'"
@@ -185,6 +195,23 @@ a_close_that_was_overtaken_stops_what_is_left_E9(void **state)
 	assert_string_equal(cell_query(r, "SELECT count(*) FROM intent"), "0");
 }
 
+/* Who gives up executors locks their hosts, then their sessions: so does who scales down. */
+static void
+a_scale_down_locks_hosts_before_its_session_K26(void **state)
+{
+	struct rig *r = *state;
+	struct store_session_new n;
+	struct store_session s;
+	int unlocked = 0;
+
+	scene(r);
+	n = session_of(r, "web", 0);
+	OK(r, store_session_update(r->s, &n, 0, false, r->a, &s, &r->err));
+	run_against_looking(r, OTHER("SELECT 1 FROM host FOR NO KEY UPDATE"), run_fold, &unlocked);
+	assert_int_equal(unlocked, 1);
+	assert_string_equal(orders(r), "2 scale 2 2");
+}
+
 /* Before its first placement, with the old template: a successor made now would outlive the close.
  */
 static void
@@ -213,6 +240,7 @@ static const struct CMUnitTest races[] = {
     TEST(a_drain_does_not_overwrite_the_absent_of_what_was_given_up_K16),
     TEST(a_drain_does_not_make_a_users_stop_its_own_E11),
     TEST(a_close_that_was_overtaken_stops_what_is_left_E9),
+    TEST(a_scale_down_locks_hosts_before_its_session_K26),
     TEST(a_rollout_queues_nobody_for_a_session_that_closes_E9),
 };
 
