@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # cell: `./dev up`, `down`, `fairlead ...` and `demo` where there is a Docker engine: the compose cell of this
 # checkout.  Two checkouts have two cells; COMPOSE_PROJECT_NAME names another.  FL_HUBS, FL_SCHEDULERS,
-# FL_AGENTS: how many.
+# FL_AGENTS: how many.  FL_PORT_NATS: where `up` publishes the bus on loopback, 4222 or the next that is free.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . deploy/compose.sh
@@ -14,7 +14,8 @@ die() {
 	exit "${code:-1}"
 }
 
-compose() { "${compose_tool[@]}" -f deploy/docker-compose.yml "$@"; }
+files=(-f deploy/docker-compose.yml)
+compose() { "${compose_tool[@]}" "${files[@]}" "$@"; }
 
 images() {
 	local log=build/images.log
@@ -43,12 +44,46 @@ start() {
 	done
 }
 
-logs_command() { echo "${compose_tool[*]} -p $COMPOSE_PROJECT_NAME -f deploy/docker-compose.yml logs"; }
+logs_command() { echo "${compose_tool[*]} -p $COMPOSE_PROJECT_NAME ${files[*]} logs"; }
+
+# ADDRESS:PORT on this machine of a port of a service; nothing when it is not published.
+published() { # SERVICE PORT [INDEX]
+	compose port --index="${3:-1}" "$1" "$2" 2>/dev/null | grep -E ':[1-9][0-9]*$' || true
+}
+
+# What was asked for; what the cell that is up has; else the first that is free.
+port_nats() {
+	local port=${FL_PORT_NATS:-} there
+	[ -n "$port" ] || { there=$(published nats-1 4222) && port=${there##*:}; }
+	[ -n "$port" ] || for ((port = 4222; ; port++)); do
+		(: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	echo "$port"
+}
+
+addresses() {
+	local bus i
+	bus=nats://$(published nats-1 4222)
+	echo "the cell is up"
+	echo "  bus         $bus    nats --server $bus micro ls"
+	echo "  monitoring  http://$(published nats-1 8222)/    of server nats-1: /varz, /jsz"
+	for ((i = 1; i <= ${FL_HUBS:-2}; i++)); do
+		echo "  hub $i       http://$(published hub 8080 $i)/metrics    also /healthz, /readyz"
+	done
+	for ((i = 1; i <= ${FL_SCHEDULERS:-2}; i++)); do
+		echo "  scheduler $i http://$(published scheduler 8080 $i)/metrics"
+	done
+	echo "  logs        $(logs_command) -f hub"
+	echo "  CLI         ./dev fairlead status"
+	echo "./dev down removes it and its data"
+}
 
 up() {
 	images
+	FL_PORT_NATS=$(port_nats)
+	export FL_PORT_NATS
 	start
-	echo "the cell is up: ./dev fairlead status; ./dev down removes it and its data"
+	addresses
 }
 
 # A second Ctrl-C must not leave half of it.
@@ -81,6 +116,7 @@ case $verb in
 demo) export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-fairlead-demo-$hash-$$} ;;
 *) export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-fairlead-$hash} ;;
 esac
+[ $verb = demo ] || files+=(-f deploy/docker-compose.ports.yml)
 case $verb in
 up) up ;;
 down)
