@@ -69,7 +69,7 @@ losing_load() {
 	insist apply -f "$STORY_DATA/away.yaml"
 	wait_for 40 "away runs" session_is away running 1
 	host=$("$fairlead" executor show away/0 | awk '$1 == "host" { print $2 }')
-	kill -STOP "$(pid_of "--host-id=$host")"
+	kill -STOP "$(pid_of "--host-id=$host")" || fail "the agent of $host does not run"
 	wait_for 60 "the executor of the silent host is given up" \
 		sh -c "'$fairlead' events --session away | grep -q executor.lost"
 	wait_for 40 "its successor runs" session_is away running 1

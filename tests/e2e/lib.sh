@@ -73,14 +73,36 @@ wait_for() {
 	done
 }
 
+# Both may be what a command printed: where it printed nothing, nothing was compared.
 assert_equal() { # EXPECTED ACTUAL WHAT
+	[ -n "$1" ] || fail "$3: nothing is expected; assert_silent and assert_empty are for that"
 	[ "$1" = "$2" ] || fail "$3: expected '$1', got '$2'"
+}
+
+assert_empty() { # TEXT WHAT
+	[ -z "$1" ] || fail "$2: expected nothing, got '$1'"
+}
+
+# A command that fails says nothing either, so it must succeed.
+assert_silent() { # WHAT COMMAND...
+	local what=$1 said
+	shift
+	said=$("$@") || fail "$what: exit code $? of: $*"
+	assert_empty "$said" "$what"
 }
 
 assert_contains() { # TEXT PART WHAT
 	case $1 in
 	*"$2"*) ;;
 	*) fail "$3: '$2' is not in: $1" ;;
+	esac
+}
+
+# What a command that failed printed lacks everything.
+assert_lacks() { # TEXT PART WHAT
+	[ -n "$1" ] || fail "$3: nothing was said"
+	case $1 in
+	*"$2"*) fail "$3: '$2' is in: $1" ;;
 	esac
 }
 

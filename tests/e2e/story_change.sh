@@ -61,7 +61,7 @@ wait_for 20 "the two run on, or again" session_is web running 2
 # Drain: a dry run moves nothing, a drain moves all, one at a time (P4).
 host=$("$fairlead" executor ls --session web -o json | grep -o '"host": *"dev-[12]"' | head -n 1 | grep -o 'dev-[12]')
 "$fairlead" host drain "$host" --dry-run | grep -q "would be drained" || fail "dry run (P4)"
-assert_equal "" "$("$fairlead" host ls -o json | grep '"draining"')" "a dry run changes nothing (P4)"
+assert_lacks "$("$fairlead" host ls -o json)" '"draining"' "a dry run changes nothing (P4)"
 "$fairlead" host drain "$host" --reason kernel --wait --timeout 60s >/dev/null || fail "drain (P4)"
 wait_for 20 "none is left on $host (P4)" none_left "$host"
 wait_for 20 "they run elsewhere (P4)" session_is web running 2

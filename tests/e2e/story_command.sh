@@ -63,7 +63,7 @@ assert_contains "$("$fairlead" command replay web/0)" "web/0#2@1: replayed as at
 assert_contains "$("$fairlead" command replay web/0#2@1)" "nothing to do" "and does it once (C6)"
 wait_for 20 "the third attempt runs" session_is web running 1
 attempt_is 3 || fail "it is the third attempt"
-assert_equal "" "$("$fairlead" command ls --dead -o name)" "nothing waits for anybody"
+assert_silent "nothing waits for anybody" "$fairlead" command ls --dead -o name
 "$fairlead" command drop web/0#2@1 2>/dev/null && fail "what was replayed is not dropped"
 
 # A stop that is never answered.
@@ -96,7 +96,7 @@ letter_is() { # PART...: one line of `command ls --dead` has these
 	return 1
 }
 if have_nats_cli; then
-	assert_equal "" "$("$fairlead" command ls --dead -o name)" "no letter, no name (C7)"
+	assert_silent "no letter, no name (C7)" "$fairlead" command ls --dead -o name
 	head -c 64 /dev/urandom | nats_cli pub fl.rpt.dev-1 --force-stdin >/dev/null 2>&1 || fail "pub"
 	wait_for 20 "a poison message is a letter, with its host and reason (C7)" letter_is \
 		invalid dev-1 fl.rpt.dev-1 "64, not readable as its type"
@@ -108,11 +108,13 @@ if have_nats_cli; then
 	nats_cli consumer next FL_REPORTS probe --no-ack --timeout=1s >/dev/null 2>&1
 	wait_for 20 "and what a consumer gave up (C7)" letter_is max_deliveries dev-1 \
 		"consumer probe of FL_REPORTS gave up message" "after 1 deliveries"
-	assert_equal 1 "$("$fairlead" command ls --dead --reason max_deliveries -o name | grep -c '^FL_DEAD/')" "by reason"
 	# At least: the bus, or a hub whose acknowledgement was lost, says a thing twice.
+	listed=$("$fairlead" command ls --dead --reason max_deliveries)
+	assert_contains "$listed" "consumer probe of FL_REPORTS" "by reason"
+	assert_lacks "$listed" " terminated " "by reason alone"
 	[ "$("$fairlead" command ls --dead --host dev-1 --since 1h -o name | grep -c '^FL_DEAD/')" -ge 3 ] ||
 		fail "by host and age"
-	assert_equal "" "$("$fairlead" command ls --dead --host dev-2 -o name)" "none of another host"
+	assert_silent "none of another host" "$fairlead" command ls --dead --host dev-2 -o name
 	assert_contains "$("$fairlead" command ls --dead --limit 1)" "older ones: --limit" "a bounded list says so"
 	assert_contains "$("$fairlead" command ls --dead -o json)" '"stream": "FL_REPORTS"' "for programs too"
 fi

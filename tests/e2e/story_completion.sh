@@ -45,7 +45,8 @@ try() { # EXPECTED WORD...
 	local expected=$1 shell
 	shift
 	for shell in $shells; do
-		assert_equal "$expected" "$(offered "$shell" fairlead "$@")" "$shell: fairlead $*"
+		[ "$expected" = "$(offered "$shell" fairlead "$@")" ] ||
+			fail "$shell: fairlead $*: expected '$expected', got '$(offered "$shell" fairlead "$@")'"
 	done
 }
 

@@ -8,7 +8,7 @@ ledger=$STORY_DATA/ledger
 chmod 666 "$ledger"
 acknowledged=0
 for i in $(seq 1 100); do
-	[ "$i" -ne 40 ] || kill -9 "$(pid_of --instance=hub-1)"
+	[ "$i" -ne 40 ] || kill -9 "$(pid_of --instance=hub-1)" || fail "hub-1 does not run"
 	# A request that the dead hub took with it is not acknowledged: the same name again is the same wish.
 	until "$fairlead" session create --timeout 3s --name "s$i" -- \
 		sh -c "echo \$FAIRLEAD_EXECUTOR_ID/\$FAIRLEAD_INCARNATION >>$ledger" >/dev/null 2>"$STORY_DATA/why"; do

@@ -6,7 +6,7 @@ story_in_cell --agents 1
 hub_away() {
 	mkdir -p "$STORY_DATA/cell/hold"
 	: >"$STORY_DATA/cell/hold/hub-1"
-	kill -9 "$(pid_of --instance=hub-1)"
+	kill -9 "$(pid_of --instance=hub-1)" || fail "hub-1 does not run"
 }
 
 go=$STORY_DATA/go

@@ -56,6 +56,7 @@ done
 
 have_nats_cli || skip "the nats client is not there; nobody spoke out of turn"
 known=$("$fairlead" host ls -o json | grep -c '"host_id"')
+[ "$known" -gt 0 ] || fail "host ls knows no host"
 heard=$STORY_DATA/heard
 trap 'kill $agent $listener 2>/dev/null' EXIT
 nats_listen "$heard" 'fl.live.ghost' --headers-only

@@ -33,10 +33,33 @@ said=$("$fairlead" session create web --key fresh --replicas 6 --cpu 10m --memor
 assert_equal 4 $? "a new key on a taken name is compared all the same (E7)"
 assert_contains "$said" executor.command "and the conflict names the field (E7)"
 
-first=$("$fairlead" session create --key k1 --name keyed -o json -- sleep 500 | json_number created_us)
-again=$("$fairlead" session create --key k1 --name other -o json -- sleep 501 | json_number created_us)
-assert_contains "$first" 1 "a keyed session is declared"
-assert_equal "$first" "$again" "an idempotency key returns the first answer (E8)"
+keyed() { # NAME: the id of the session that answers a create of this name with the key
+	"$fairlead" session create --key k1 --name "$1" -o json -- sleep "$mark" | jq -r .session.session_id
+}
+first=$(keyed keyed)
+assert_equal 32 ${#first} "characters of the id of the session that a create with a key made"
+assert_equal "$first" "$(keyed keyed)" "the same create with the same key answers the same session (E8)"
+assert_equal "$first" "$(keyed other)" "a key returns the first answer, whatever is asked later (E8)"
+"$fairlead" session show other >/dev/null 2>&1
+assert_equal 3 $? "nothing else was declared with it (E8)"
+wait_for 20 "keyed runs" session_is keyed running 1
+
+# Deaf to SIGTERM, and with an hour of grace: nothing but --now ends these.
+pids=$STORY_DATA/pids
+mkdir -m 777 "$pids"
+cat >"$file.5" <<YAML
+session: deaf
+replicas: 3
+executor:
+  command: [sh, -c, "trap '' TERM; : >$pids/\$\$; while :; do sleep 0.2; done"]
+  stop_grace: 1h
+YAML
+"$fairlead" apply -f "$file.5" >/dev/null || fail "apply deaf"
+all_deaf() {
+	[ "$(ls "$pids" | wc -l)" = 3 ]
+}
+wait_for 20 "3 executors of deaf run" session_is deaf running 3
+wait_for 20 "each has said its pid" all_deaf
 
 said=$("$fairlead" session create --key k1 --name other --wait --timeout 20s -- sleep 501)
 assert_equal 0 $? "a repeated create waits for the session of its key (E8)"
@@ -62,7 +85,19 @@ wait_for 20 "why says that no host is large enough" \
 "$fairlead" session close web >/dev/null || fail "close"
 "$fairlead" session close web >/dev/null || fail "close twice is fine (E9)"
 "$fairlead" session wait web --for closed --timeout 60s >/dev/null || fail "web closes (E9)"
-"$fairlead" session close keyed --now >/dev/null || fail "close now (E9)"
-"$fairlead" session wait keyed --for closed --timeout 30s >/dev/null || fail "keyed closes at once (E9)"
-assert_equal "" "$(pgrep -fx "sleep $mark(.5)?")" "no process is left"
+"$fairlead" session close keyed >/dev/null || fail "close keyed"
+"$fairlead" session wait keyed --for closed --timeout 60s >/dev/null || fail "keyed closes"
+"$fairlead" session close deaf >/dev/null || fail "close deaf gracefully (E9)"
+wait_for 20 "its executors are asked to stop (E9)" session_is deaf stopping 3
+for pid in $(ls "$pids"); do
+	kill -0 "$pid" || fail "process $pid was killed within its grace (E9)"
+done
+"$fairlead" session close deaf --now >/dev/null || fail "close now, while it closes gracefully (E9)"
+"$fairlead" session wait deaf --for closed --timeout 60s >/dev/null || fail "deaf closes now (E9)"
+for pid in $(ls "$pids"); do
+	! kill -0 "$pid" 2>/dev/null || fail "process $pid outlived close --now (E9)"
+done
+assert_equal 3 "$("$fairlead" executor ls --all --session deaf -o json | grep -c '"signal": *9\b')" \
+	"executors that close --now killed (E9)"
+assert_empty "$(pgrep -fx "sleep $mark(.5)?")" "no process is left"
 wait_for 20 "the books balance (E12)" verify_clean

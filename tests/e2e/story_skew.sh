@@ -32,7 +32,7 @@ state_is() { # HOST STATE
 mkdir -p "$STORY_DATA/cell/hold"
 for service in hub-1 scheduler-1; do
 	: >"$STORY_DATA/cell/hold/$service"
-	kill "$(pid_of "--instance=$service")"
+	kill "$(pid_of "--instance=$service")" || fail "$service does not run"
 done
 under -1h hub hub --database-url="$FAIRLEAD_DATABASE_URL" --instance=hub-behind
 under +1h scheduler scheduler --database-url="$FAIRLEAD_DATABASE_URL" --instance=scheduler-ahead
@@ -76,7 +76,7 @@ done
 wait_for 20 "both run on west" session_is web running 2
 "$fairlead" host uncordon east >/dev/null || fail "uncordon"
 for host in east west dev-1; do
-	! "$fairlead" events --host $host | grep -q host.suspect || fail "$host lives, and was suspected (L12)"
+	assert_lacks "$("$fairlead" events --host $host)" host.suspect "$host lives, and was not suspected (L12)"
 done
 
 kill -9 "$west"
@@ -89,5 +89,5 @@ took=$(($(date +%s) - at))
 [ $took -ge 5 ] || fail "given up after $took s, lost_after is 6 s (L12)"
 echo "given up and replaced after $took s, lost_after is 6 s"
 state_is east ready || fail "east lives (L12)"
-"$fairlead" executor ls --session web -o json | grep -q expired && fail "a command expired by a wrong clock (L12)"
+assert_lacks "$("$fairlead" executor ls --session web --all -o json)" expired "no command expired by a wrong clock (L12)"
 wait_for 20 "the books balance" verify_clean

@@ -32,7 +32,7 @@ state_is() { # EXECUTOR STATE
 	"$fairlead" executor show "$1" -o json | grep -q "\"state\": *\"$2\""
 }
 never_suspect() {
-	! "$fairlead" events --host edge-1 | grep -q host.suspect || fail "the host was suspected: $1"
+	assert_lacks "$("$fairlead" events --host edge-1)" host.suspect "the host was not suspected: $1"
 }
 
 "$fairlead" host cordon dev-1 >/dev/null || fail "cordon"
@@ -74,7 +74,7 @@ kill -0 "$(cat "$ledger/$goes_on")" 2>/dev/null && fail "the executor of the old
 for id in $ids; do
 	state_is "$id" lost || fail "a report of a superseded journal changed executor $id (A6)"
 done
-"$fairlead" executor show "$ends" | grep -q 'exit 7' && fail "and its exit code (A6)"
+assert_lacks "$("$fairlead" executor show "$ends")" 'exit 7' "nor is its exit code taken (A6)"
 never_suspect "by the disconnect of the old one (A6)"
 
 # An old one that does not listen: it goes on saying heartbeats for longer than silence is allowed to last.
