@@ -1,11 +1,13 @@
 #include "cell.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,10 +30,35 @@ directory_make(const char *path, struct err *err)
 	return 0;
 }
 
+/* Two cells on one data would write each other's ports and databases.  The lock goes with the
+ * process, however it ends; the file stays. */
+static int
+data_lock(struct cell *c, struct err *err)
+{
+	char path[320];
+	int status;
+
+	if (directory_make(c->data, err) != 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s/lock", c->data);
+	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (c->lock_fd < 0)
+		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
+	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	status = errno;
+	close(c->lock_fd);
+	c->lock_fd = -1;
+	if (status != EWOULDBLOCK)
+		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(status));
+	err_field(err, ERR_CONFLICT, "data", "another fairlead dev runs on %s", c->data);
+	return err_hint(err, "stop it, or name another directory with --data");
+}
+
 static int
 directories_make(struct cell *c, struct err *err)
 {
-	static const char *const below[] = {"", "/log", "/agents", "/hold"};
+	static const char *const below[] = {"/log", "/agents", "/hold"};
 	char path[320];
 
 	for (size_t i = 0; i < COUNT_OF(below); i++) {
@@ -187,8 +214,8 @@ wait_ready(struct cell *c, struct err *err)
 int
 cell_start(struct cell *c, struct err *err)
 {
-	if (directories_make(c, err) != 0 || cell_bus_configure(c, err) != 0 ||
-	    cell_postgres_init(c, err) != 0)
+	if (data_lock(c, err) != 0 || directories_make(c, err) != 0 ||
+	    cell_bus_configure(c, err) != 0 || cell_postgres_init(c, err) != 0)
 		return -1;
 	for (unsigned i = 0; i < c->bus_servers; i++)
 		cell_bus_child(c, i, child_new(c));
@@ -219,6 +246,9 @@ cell_stop(struct cell *c)
 	c->child_count = 0;
 	if (*c->sockets)
 		rmdir(c->sockets);
+	if (c->lock_fd >= 0)
+		close(c->lock_fd);
+	c->lock_fd = -1;
 }
 
 static void

@@ -11,6 +11,7 @@
 
 struct cell {
 	char data[256];     /* absolute */
+	int lock_fd;        /* of <data>/lock; -1: not ours */
 	char bin[256];      /* where our programs are */
 	char sockets[64];   /* of Postgres: a path short enough for a socket */
 	char nats_url[128]; /* of all servers, comma separated */
@@ -25,7 +26,8 @@ struct cell {
 };
 
 /* Directories, ports, initdb when the data is new, then every process; returns when the API answers
- * and all agents are READY.  On -1 what was started still has to be stopped. */
+ * and all agents are READY.  ERR_CONFLICT: another one runs on this data; nothing was written.  On
+ * -1 what was started still has to be stopped. */
 MUST_USE int cell_start(struct cell *c, struct err *err);
 /* In reverse order: agents with their executors, services, bus, database. */
 void cell_stop(struct cell *c);

@@ -11,6 +11,9 @@ refused() { # EXPECTED-PART COMMAND...
 	assert_contains "$said" "$part" "what is wrong is named (O6): $*"
 }
 
+refused "another fairlead dev runs on $STORY_DATA/cell" "$fairlead" dev --data "$STORY_DATA/cell" --exec true
+"$fairlead" status >/dev/null || fail "the cell that was there first goes on"
+
 hub=$FL_BIN_DIR/fairlead-hub
 refused no-such-option "$hub" --no-such-option=1
 refused FAIRLEAD_HUB_NO_SUCH env FAIRLEAD_HUB_NO_SUCH=1 "$hub"
