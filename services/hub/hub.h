@@ -26,6 +26,7 @@ struct hub_settings {
 	const char *database_url, *database_role;
 	unsigned api_workers, host_workers;
 	unsigned report_batch; /* transitions per transaction */
+	int replicas;          /* of streams that are made again; 0: as the cluster allows */
 	int64_t liveness_flush_ms;
 	uint32_t heartbeat_interval_ms; /* told to hosts in the hello answer */
 	/* A digest that stood still for so long is compared with the rows, and again so much later.

@@ -154,7 +154,8 @@ pull_bind(struct intake *s, struct worker *w)
 			s->hub->intake_bus, STREAM_REPORTS, CONSUMER_HUB_REPORTS, &pull, &err) == 0)
 			return pull;
 		log_warn("intake.bind_failed", LOG_ERR(&err));
-		if (streams_ensure(s->hub->bus, s->hub->settings.prefix, 0, &err) != 0)
+		if (streams_ensure(
+			s->hub->bus, s->hub->settings.prefix, s->hub->settings.replicas, &err) != 0)
 			log_warn("intake.ensure_failed", LOG_ERR(&err));
 	} while (worker_wait(w, FETCH_RETRY_MS));
 	return NULL;

@@ -89,6 +89,7 @@ settings_read(struct hub *h, const struct service_context *c)
 	    .api_workers = (unsigned)options_int(o, "api_workers"),
 	    .host_workers = (unsigned)options_int(o, "host_workers"),
 	    .report_batch = (unsigned)options_int(o, "report_batch"),
+	    .replicas = (int)options_int(o, "replicas"),
 	    .liveness_flush_ms = options_int(o, "liveness_flush"),
 	    .heartbeat_interval_ms = (uint32_t)options_int(o, "heartbeat_interval"),
 	    .digest_settle_ms = (uint32_t)options_int(o, "digest_settle"),
