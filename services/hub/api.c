@@ -41,6 +41,7 @@ struct api_service {
 	struct mailbox *queue;          /* struct micro_request */
 	struct worker *workers[HUB_API_WORKERS_MAX];
 	unsigned worker_count;
+	bool closed;
 };
 
 static const struct route *
@@ -109,15 +110,22 @@ request_handle(struct api *api, const struct route *route, const struct bus_msg 
 	return answer_encode(answer, encoding, api->arena, ret_data, ret_size, header, err);
 }
 
-static void
+static enum wire_encoding
+encoding_of(const struct bus_msg *m)
+{
+	if (bus_msg_size(m) == 0)
+		return WIRE_JSON;
+	return wire_encoding_of(
+	    bus_msg_header(m, HEADER_CONTENT_TYPE), bus_msg_data(m), bus_msg_size(m));
+}
+
+/* False: Postgres did not answer in time. */
+static bool
 request_serve(struct api *api, struct micro_request *r)
 {
 	const struct route *route = route_of(r);
 	const struct bus_msg *m = micro_request_msg(r);
-	enum wire_encoding encoding = bus_msg_size(m) == 0
-					  ? WIRE_JSON
-					  : wire_encoding_of(bus_msg_header(m, HEADER_CONTENT_TYPE),
-						bus_msg_data(m), bus_msg_size(m));
+	enum wire_encoding encoding = encoding_of(m);
 	int64_t from = clock_mono_us(clock_system());
 	struct bus_header header;
 	struct err err = {0};
@@ -129,12 +137,28 @@ request_serve(struct api *api, struct micro_request *r)
 		micro_respond_take(r, data, size, &header, 1);
 		hub_metrics_api(
 		    api->hub->metrics, route, true, clock_mono_us(clock_system()) - from);
-		return;
+		return true;
 	}
 	log_debug("api.refused", LOG_STR("noun", route->noun), LOG_STR("verb", route->verb),
 	    LOG_STR("who", api->who ? api->who : "-"), LOG_ERR(&err));
 	hub_metrics_api(api->hub->metrics, route, false, clock_mono_us(clock_system()) - from);
 	respond_error_take(r, encoding, &err, api->arena);
+	return err.kind != ERR_UNAVAILABLE && err.kind != ERR_TIMEOUT;
+}
+
+/* A stop answers what it can.  Where Postgres stalls that is nothing: those who wait hear so at
+ * once and ask another hub, instead of each taking its timeout. */
+static void
+requests_refuse(struct api_service *s, struct api *api)
+{
+	struct micro_request *r;
+	struct err err = {0};
+
+	err_set(&err, ERR_UNAVAILABLE, "this hub stops, and Postgres does not answer it");
+	while ((r = mailbox_get(s->queue))) {
+		respond_error_take(r, encoding_of(micro_request_msg(r)), &err, api->arena);
+		arena_reset(api->arena);
+	}
 }
 
 static void
@@ -144,6 +168,7 @@ api_worker(struct worker *w, void *arg)
 	struct api api = {.hub = s->hub};
 	struct err err = {0};
 	struct micro_request *r;
+	bool answers;
 
 	api.arena = arena_new(API_ARENA_BYTES_MAX);
 	api.fleet = fleet_cache_new();
@@ -154,8 +179,10 @@ api_worker(struct worker *w, void *arg)
 			r = mailbox_get_wait(s->queue, API_POLL_MS);
 			if (!r)
 				continue;
-			request_serve(&api, r);
+			answers = request_serve(&api, r);
 			arena_reset(api.arena);
+			if (!answers && worker_stopping(w))
+				requests_refuse(s, &api);
 		}
 	}
 	store_free(api.store);
@@ -243,16 +270,25 @@ api_start(struct hub *h, struct api_service **ret, struct err *err)
 }
 
 void
-api_stop(struct api_service *s)
+api_close(struct api_service *s)
 {
-	if (!s)
+	if (!s || s->closed)
 		return;
+	s->closed = true;
 	if (s->micro)
 		micro_drain(s->micro);
 	if (s->queue)
 		mailbox_close(s->queue);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
+}
+
+void
+api_stop(struct api_service *s)
+{
+	if (!s)
+		return;
+	api_close(s);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_free(s->workers[i]);
 	micro_free(s->micro);

@@ -20,6 +20,8 @@ struct api {
 
 /* Registers the micro service and starts the workers. */
 MUST_USE int api_start(struct hub *h, struct api_service **ret, struct err *err);
+/* Takes no new request, and asks the workers to end; api_stop waits for them.  NULL is fine. */
+void api_close(struct api_service *s);
 /* Takes no new request, answers those it has, frees everything.  NULL is fine. */
 void api_stop(struct api_service *s);
 

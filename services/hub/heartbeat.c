@@ -267,8 +267,10 @@ flush(struct heartbeat_service *s, struct store *store, struct arena *a)
 		arena_reset(a);
 		beats = arena_calloc(a, LIVENESS_BATCH, sizeof(*beats));
 		n = beats ? liveness_take(s->hub->liveness, a, beats, LIVENESS_BATCH) : 0;
-		if (n > 0 && store_host_liveness(store, beats, n, &err) != 0)
+		if (n > 0 && store_host_liveness(store, beats, n, &err) != 0) {
 			log_debug("liveness.flush_failed", LOG_ERR(&err));
+			return; /* the others with the next flush */
+		}
 	} while (n == LIVENESS_BATCH);
 }
 
@@ -331,6 +333,17 @@ heartbeat_questions_dropped(const struct heartbeat_service *s)
 }
 
 void
+heartbeat_close(struct heartbeat_service *s)
+{
+	if (!s)
+		return;
+	if (s->answerer)
+		worker_stop(s->answerer);
+	if (s->flusher)
+		worker_stop(s->flusher);
+}
+
+void
 heartbeat_stop(struct heartbeat_service *s)
 {
 	if (!s)
@@ -339,6 +352,7 @@ heartbeat_stop(struct heartbeat_service *s)
 	bus_unsubscribe(s->answer);
 	if (s->queue)
 		mailbox_close(s->queue);
+	heartbeat_close(s);
 	worker_free(s->answerer);
 	worker_free(s->flusher);
 	mailbox_free(s->queue);

@@ -19,6 +19,8 @@ MUST_USE int heartbeat_start(struct hub *h, struct heartbeat_service **ret, stru
 uint64_t heartbeat_dropped(const struct heartbeat_service *s);
 /* Heartbeats to be answered that never reached its queue. */
 uint64_t heartbeat_questions_dropped(const struct heartbeat_service *s);
+/* Asks the workers to end; heartbeat_stop waits for them.  NULL is fine. */
+void heartbeat_close(struct heartbeat_service *s);
 void heartbeat_stop(struct heartbeat_service *s); /* NULL is fine */
 
 #endif

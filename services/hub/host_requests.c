@@ -31,6 +31,7 @@ struct host_requests {
 	struct bus_sub *sub;
 	struct mailbox *queue; /* struct bus_msg */
 	struct worker *workers[HOST_WORKERS_MAX];
+	bool closed;
 };
 
 static const struct host_verb *
@@ -93,6 +94,21 @@ request_handle(struct host_requests *s, struct store *store, const struct bus_ms
 	    a, err);
 }
 
+/* False: Postgres did not answer in time. */
+static bool
+request_serve(
+    struct host_requests *s, struct store *store, const struct bus_msg *m, struct arena *a)
+{
+	struct err err = {0};
+
+	if (request_handle(s, store, m, a, &err) == 0)
+		return true;
+	hub_metrics_refused(s->hub->metrics, "request");
+	log_info("host_request.refused", LOG_STR("subject", bus_msg_subject(m)), LOG_ERR(&err));
+	respond_error(s, m, &err, a);
+	return err.kind != ERR_UNAVAILABLE && err.kind != ERR_TIMEOUT;
+}
+
 static void
 request_worker(struct worker *w, void *arg)
 {
@@ -109,16 +125,16 @@ request_worker(struct worker *w, void *arg)
 	while (!worker_stopping(w) || mailbox_depth(s->queue) > 0) {
 		struct bus_msg *m = mailbox_get_wait(s->queue, REQUEST_POLL_MS);
 
+		bool answers;
+
 		if (!m)
 			continue;
-		if (request_handle(s, store, m, a, &err) != 0) {
-			hub_metrics_refused(s->hub->metrics, "request");
-			log_info("host_request.refused", LOG_STR("subject", bus_msg_subject(m)),
-			    LOG_ERR(&err));
-			respond_error(s, m, &err, a);
-		}
+		answers = request_serve(s, store, m, a);
 		bus_msg_free(m);
 		arena_reset(a);
+		/* Whoever else waits asks again: another hub. */
+		if (!answers && worker_stopping(w))
+			break;
 	}
 	store_free(store);
 	arena_free(a);
@@ -182,13 +198,14 @@ host_requests_dropped(const struct host_requests *s)
 }
 
 void
-host_requests_stop(struct host_requests *s)
+host_requests_close(struct host_requests *s)
 {
 	struct err err = {0};
 
-	if (!s)
+	if (!s || s->closed)
 		return;
-	if (bus_sub_drain_take(s->sub, DRAIN_MS, &err) != 0)
+	s->closed = true;
+	if (bus_sub_drain_take(TAKE(s->sub), DRAIN_MS, &err) != 0)
 		log_warn("host_request.not_drained", LOG_ERR(&err));
 	if (s->queue)
 		mailbox_close(s->queue);
@@ -196,6 +213,14 @@ host_requests_stop(struct host_requests *s)
 		if (s->workers[i])
 			worker_stop(s->workers[i]);
 	}
+}
+
+void
+host_requests_stop(struct host_requests *s)
+{
+	if (!s)
+		return;
+	host_requests_close(s);
 	for (unsigned i = 0; i < HOST_WORKERS_MAX; i++)
 		worker_free(s->workers[i]);
 	mailbox_free(s->queue);

@@ -31,7 +31,8 @@ struct intake {
 	 * sorted, and joins of different batches commute, as those of several hubs do. */
 	struct worker *fetcher, *committers[COMMITTERS], *acker;
 	atomic_bool store_away;   /* stop fetching: what is fetched cannot be committed (K18) */
-	struct bus_msg **fetched; /* the fetcher's own */
+	struct bus_msg **fetched; /* the fetcher's own, and: */
+	bool stalled;             /* a stop was asked for, and nothing is committed */
 };
 
 /* ---- fetch ---- */
@@ -54,6 +55,27 @@ poison(struct intake *s, struct bus_msg *m, const struct err *why)
 }
 
 static void
+unit_nak(struct intake_unit *u)
+{
+	struct err err = {0};
+
+	for (size_t i = 0; i < u->msg_count; i++) {
+		if (u->msgs[i] && bus_msg_nak(u->msgs[i], NAK_DELAY_MS, &err) != 0)
+			log_debug("report.nak_failed", LOG_ERR(&err));
+	}
+}
+
+/* What is not committed here is another hub's, or comes again. */
+static void
+unit_give_back_take(void *item)
+{
+	struct intake_unit *u = item;
+
+	unit_nak(u);
+	intake_unit_free(u);
+}
+
+static void
 unit_send(struct intake *s, struct worker *w, struct intake_unit *u)
 {
 	struct err err = {0};
@@ -61,11 +83,12 @@ unit_send(struct intake *s, struct worker *w, struct intake_unit *u)
 	intake_unit_fold(u, 0, u->msg_count);
 	if (mailbox_depth(s->to_commit) >= UNITS_AHEAD)
 		hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_REPORTS_AHEAD);
-	/* The commit thread always goes on, so this ends; the loop only serves a stop in between.
-	 */
-	while (mailbox_put_wait(s->to_commit, u, FETCH_RETRY_MS, &err) != 0) {
-		if (worker_stopping(w) && err.kind == ERR_UNAVAILABLE) {
-			intake_unit_free(u);
+	/* The commit threads go on, unless Postgres stalls: a stop waits for that once, however
+	 * many units there still are. */
+	while (s->stalled || mailbox_put_wait(s->to_commit, u, FETCH_RETRY_MS, &err) != 0) {
+		s->stalled = worker_stopping(w);
+		if (s->stalled) {
+			unit_give_back_take(u);
 			return;
 		}
 	}
@@ -243,17 +266,6 @@ join_bisected(struct intake *s, struct store *store, struct intake_unit *u, size
 	return join_bisected(s, store, u, first + n / 2, n - n / 2, a, err);
 }
 
-static void
-unit_nak(struct intake_unit *u)
-{
-	struct err err = {0};
-
-	for (size_t i = 0; i < u->msg_count; i++) {
-		if (u->msgs[i] && bus_msg_nak(u->msgs[i], NAK_DELAY_MS, &err) != 0)
-			log_debug("report.nak_failed", LOG_ERR(&err));
-	}
-}
-
 /* Waits until the database answers; fetching stands still meanwhile. */
 static void
 wait_for_store(struct intake *s, struct worker *w, struct store *store, const struct err *why)
@@ -268,7 +280,7 @@ wait_for_store(struct intake *s, struct worker *w, struct store *store, const st
 	atomic_store(&s->store_away, false);
 }
 
-static void
+static int
 unit_commit(
     struct intake *s, struct worker *w, struct store *store, struct intake_unit *u, struct arena *a)
 {
@@ -278,15 +290,15 @@ unit_commit(
 	if (r != 0 && (err.kind == ERR_INVALID || err.kind == ERR_LIMIT) && u->msg_count > 0)
 		r = join_bisected(s, store, u, 0, u->msg_count, a, &err);
 	if (r != 0) {
-		unit_nak(u);
-		intake_unit_free(u);
+		unit_give_back_take(u);
 		wait_for_store(s, w, store, &err);
-		return;
+		return -1;
 	}
 	if (mailbox_depth(s->to_ack) >= UNITS_TO_ACK)
 		hub_metrics_queue_full(s->hub->metrics, HUB_QUEUE_REPORTS_TO_ACK);
 	if (mailbox_put_wait(s->to_ack, u, -1, &err) != 0)
 		intake_unit_free(u); /* unacknowledged messages come again and change nothing */
+	return 0;
 }
 
 static void
@@ -303,8 +315,9 @@ committer(struct worker *w, void *arg)
 	} else {
 		while (!worker_stopping(w) || mailbox_depth(s->to_commit) > 0) {
 			u = mailbox_get_wait(s->to_commit, FETCH_RETRY_MS);
-			if (u)
-				unit_commit(s, w, store, u, a);
+			/* Postgres is away and a stop was asked for: the rest goes back. */
+			if (u && unit_commit(s, w, store, u, a) != 0 && worker_stopping(w))
+				break;
 		}
 	}
 	store_free(store);
@@ -363,7 +376,7 @@ intake_start(struct hub *h, struct intake **ret, struct err *err)
 	if (!s)
 		return err_set(err, ERR_INTERNAL, "no memory for the intake");
 	s->hub = h;
-	s->to_commit = mailbox_new(UNITS_AHEAD, unit_drop);
+	s->to_commit = mailbox_new(UNITS_AHEAD, unit_give_back_take);
 	s->to_ack = mailbox_new(UNITS_TO_ACK, unit_drop);
 	s->fetched = calloc(FETCH_MESSAGES, sizeof(struct bus_msg *));
 	if (!s->to_commit || !s->to_ack || !s->fetched) {
@@ -380,16 +393,26 @@ intake_start(struct hub *h, struct intake **ret, struct err *err)
 	return 0;
 }
 
+void
+intake_close(struct intake *s)
+{
+	if (s && s->fetcher)
+		worker_stop(s->fetcher);
+}
+
 /* In the order of the flow, so that what was fetched is committed, and what was committed is
- * acknowledged. */
+ * acknowledged.  Both commit threads are asked at once: their waits are one wait. */
 void
 intake_stop(struct intake *s)
 {
 	if (!s)
 		return;
-	if (s->fetcher)
-		worker_stop(s->fetcher);
+	intake_close(s);
 	worker_free(s->fetcher);
+	for (size_t i = 0; i < COUNT_OF(s->committers); i++) {
+		if (s->committers[i])
+			worker_stop(s->committers[i]);
+	}
 	for (size_t i = 0; i < COUNT_OF(s->committers); i++)
 		worker_free(s->committers[i]);
 	worker_free(s->acker);

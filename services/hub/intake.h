@@ -13,7 +13,10 @@ struct hub;
 struct intake;
 
 MUST_USE int intake_start(struct hub *h, struct intake **ret, struct err *err);
-/* What was fetched is committed and acknowledged first.  NULL is fine. */
+/* Fetches nothing more; intake_stop waits for what is under way.  NULL is fine. */
+void intake_close(struct intake *s);
+/* What was fetched is committed and acknowledged first, unless Postgres does not answer: then it is
+ * given back.  NULL is fine. */
 void intake_stop(struct intake *s);
 
 #endif

@@ -206,10 +206,18 @@ judge_dropped(const struct judge *j)
 }
 
 void
+judge_close(struct judge *j)
+{
+	if (j && j->worker)
+		worker_stop(j->worker);
+}
+
+void
 judge_stop(struct judge *j)
 {
 	if (!j)
 		return;
+	judge_close(j);
 	bus_unsubscribe(j->disconnects);
 	worker_free(j->worker);
 	leases_stop(j->leases);

@@ -21,6 +21,8 @@ MUST_USE int judge_start(struct hub *h, const struct heartbeat_service *heartbea
     struct bus *system_bus, struct judge **ret, struct err *err);
 /* Ends of connections that this hub was too slow to hear of. */
 uint64_t judge_dropped(const struct judge *j);
+/* Asks the workers to end; judge_stop waits for them.  NULL is fine. */
+void judge_close(struct judge *j);
 void judge_stop(struct judge *j); /* NULL is fine */
 
 #endif

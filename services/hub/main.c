@@ -217,13 +217,20 @@ hub_start(struct service_context *c, void **ret_state, struct err *err)
 	return 0;
 }
 
-/* In the order of the flow: first nobody can ask, then what was fetched is committed. */
+/* In the order of the flow: first nobody can ask, then what was fetched is committed.  All workers
+ * are asked to end before the first is waited for: where Postgres stalls their waits pass together.
+ */
 static int
 hub_drain(void *state, int timeout_ms, struct err *err)
 {
 	struct hub_process *p = state;
 
 	watch_stop(TAKE(p->watch));
+	api_close(p->api);
+	judge_close(p->judge);
+	host_requests_close(p->host_requests);
+	heartbeat_close(p->heartbeat);
+	intake_close(p->intake);
 	api_stop(TAKE(p->api));
 	judge_stop(TAKE(p->judge));
 	host_requests_stop(TAKE(p->host_requests));
