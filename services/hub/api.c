@@ -93,6 +93,7 @@ request_handle(struct api *api, const struct route *route, const struct bus_msg 
 	ProtobufCMessage *request, *answer;
 	const char *who = bus_msg_header(m, "Fl-Who");
 
+	api->who = "-"; /* the last request's went with the arena */
 	if (bus_msg_size(m) > API_REQUEST_BYTES_MAX)
 		return err_field(err, ERR_LIMIT, "body",
 		    "request of %zu bytes is over the limit of %u", bus_msg_size(m),
@@ -104,7 +105,8 @@ request_handle(struct api *api, const struct route *route, const struct bus_msg 
 	if (!answer)
 		return err_set(err, ERR_LIMIT, "request is larger than this hub can hold");
 	protobuf_c_message_init(route->answer, answer);
-	api->who = who && *who ? arena_strndup(api->arena, who, 64) : "-";
+	if (who && *who && !(api->who = arena_strndup(api->arena, who, 64)))
+		return err_set(err, ERR_LIMIT, "request is larger than this hub can hold");
 	if (route->handle(api, request, answer, err) != 0)
 		return -1;
 	return answer_encode(answer, encoding, api->arena, ret_data, ret_size, header, err);
@@ -140,7 +142,7 @@ request_serve(struct api *api, struct micro_request *r)
 		return true;
 	}
 	log_debug("api.refused", LOG_STR("noun", route->noun), LOG_STR("verb", route->verb),
-	    LOG_STR("who", api->who ? api->who : "-"), LOG_ERR(&err));
+	    LOG_STR("who", api->who), LOG_ERR(&err));
 	hub_metrics_api(api->hub->metrics, route, false, clock_mono_us(clock_system()) - from);
 	respond_error_take(r, encoding, &err, api->arena);
 	return err.kind != ERR_UNAVAILABLE && err.kind != ERR_TIMEOUT;

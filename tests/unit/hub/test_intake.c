@@ -1,25 +1,14 @@
 /* intake: reports from their stream into Postgres, and what it does where one of both is away. */
 #include "test.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "arena.h"
 #include "bus.h"
-#include "clock.h"
 #include "courier.h"
 #include "err.h"
-#include "hub.h"
 #include "hub_bounds.h"
-#include "hub_metrics.h"
+#include "hub_rig.h"
 #include "id.h"
 #include "intake.h"
-#include "metrics.h"
 #include "streams.h"
 #include "wait.h"
 
@@ -27,68 +16,10 @@
 
 #define PATIENCE_MS 10000
 
-/* A hub over the bus in memory whose Postgres takes connections and never says a word. */
-struct rig {
-	struct hub hub;
-	struct metrics *metrics;
-	struct intake *intake;
-	int mute; /* the listening socket */
-	char database_url[96];
-	struct err err;
-};
-
-static int
-mute_server(char *url, size_t size)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 64), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-	snprintf(url, size, "host=127.0.0.1 port=%u dbname=none", ntohs(address.sin_port));
-	return fd;
-}
-
-static int
-setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	r->mute = mute_server(r->database_url, sizeof(r->database_url));
-	r->metrics = metrics_new();
-	r->hub = (struct hub){.settings = {.instance = "test",
-				  .prefix = "fl",
-				  .database_url = r->database_url,
-				  .database_role = "",
-				  .report_batch = 1},
-	    .bus = bus_memory_new(clock_system(), false),
-	    .metrics = hub_metrics_new(r->metrics)};
-	r->hub.intake_bus = r->hub.bus;
-	*state = r;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct rig *r = *state;
-
-	intake_stop(r->intake);
-	bus_free(r->hub.bus);
-	hub_metrics_free(r->hub.metrics);
-	metrics_free(r->metrics);
-	close(r->mute);
-	free(r);
-	return 0;
-}
-
 static bool
 reports_are_there(void *arg)
 {
-	struct rig *r = arg;
+	struct hub_rig *r = arg;
 	struct bus_stream_state s;
 
 	return bus_stream_state(r->hub.bus, STREAM_REPORTS, &s, &r->err) == 0;
@@ -97,18 +28,20 @@ reports_are_there(void *arg)
 static void
 a_stream_that_is_made_again_has_the_replicas_of_the_setting_K12(void **state)
 {
-	struct rig *r = *state;
+	struct hub_rig *r = *state;
+	struct intake *s;
 
 	r->hub.settings.replicas = 3;
-	assert_int_equal(intake_start(&r->hub, &r->intake, &r->err), 0);
+	assert_int_equal(intake_start(&r->hub, &s, &r->err), 0);
 	assert_true(test_wait_until(reports_are_there, r, PATIENCE_MS));
 	assert_int_equal(streams_ensure(r->hub.bus, "fl", 3, &r->err), 0);
 	assert_int_equal(streams_ensure(r->hub.bus, "fl", 1, &r->err), -1);
 	assert_string_equal(r->err.field, "replicas");
+	intake_stop(s);
 }
 
 static void
-report_put(struct rig *r, uint32_t number)
+report_put(struct hub_rig *r, uint32_t number)
 {
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	uint8_t id[ID_BYTES] = {1};
@@ -133,7 +66,7 @@ report_put(struct rig *r, uint32_t number)
 static bool
 the_intake_is_full(void *arg)
 {
-	struct rig *r = arg;
+	struct hub_rig *r = arg;
 	struct bus_consumer_state s;
 
 	return bus_consumer_state(r->hub.bus, STREAM_REPORTS, CONSUMER_HUB_REPORTS, &s, &r->err) ==
@@ -144,25 +77,27 @@ the_intake_is_full(void *arg)
 static void
 a_stop_does_not_wait_for_a_postgres_that_stalls_R7(void **state)
 {
-	struct rig *r = *state;
-	struct bus_consumer_state s;
+	struct hub_rig *r = *state;
+	struct bus_consumer_state left;
+	struct intake *s;
 
 	assert_int_equal(streams_ensure(r->hub.bus, "fl", 1, &r->err), 0);
 	for (uint32_t i = 0; i < 4 * (COMMITTERS + UNITS_AHEAD); i++)
 		report_put(r, i);
-	assert_int_equal(intake_start(&r->hub, &r->intake, &r->err), 0);
+	assert_int_equal(intake_start(&r->hub, &s, &r->err), 0);
 	assert_true(test_wait_until(the_intake_is_full, r, PATIENCE_MS));
-	intake_stop(TAKE(r->intake));
+	intake_stop(s);
 	/* Nothing was acknowledged: another hub commits it. */
 	assert_int_equal(
-	    bus_consumer_state(r->hub.bus, STREAM_REPORTS, CONSUMER_HUB_REPORTS, &s, &r->err), 0);
-	assert_int_equal(s.waiting + s.unacked, 4 * (COMMITTERS + UNITS_AHEAD));
+	    bus_consumer_state(r->hub.bus, STREAM_REPORTS, CONSUMER_HUB_REPORTS, &left, &r->err),
+	    0);
+	assert_int_equal(left.waiting + left.unacked, 4 * (COMMITTERS + UNITS_AHEAD));
 }
 
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, hub_rig_setup, hub_rig_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_stream_that_is_made_again_has_the_replicas_of_the_setting_K12),
 	    TEST(a_stop_does_not_wait_for_a_postgres_that_stalls_R7),
