@@ -22,6 +22,8 @@
 #include "store.h"
 #include "watch.h"
 
+#define SILENT_HEARTBEATS 2
+
 static const struct option_row option_rows[] = {
     DEPENDENCIES_OPTIONS("fairlead_hub"),
     {"api_workers", OPTION_INT, "4", OPTION_PLAIN, 1, HUB_API_WORKERS_MAX,
@@ -33,7 +35,7 @@ static const struct option_row option_rows[] = {
     {"heartbeat_interval", OPTION_DURATION_MS, "5s", OPTION_PLAIN, 100, 60000,
 	"what hosts are told"},
     {"silent_after", OPTION_DURATION_MS, "13s", OPTION_PLAIN, 1000, 600000,
-	"a host without a heartbeat for so long is suspect"},
+	"a host without a heartbeat for so long is suspect; at least twice heartbeat_interval"},
     {"digest_settle", OPTION_DURATION_MS, "10s", OPTION_PLAIN, 100, 3600000,
 	"a host whose digest stood still for so long is compared with the rows"},
     {"digest_again", OPTION_DURATION_MS, "10m", OPTION_PLAIN, 1000, 86400000,
@@ -95,6 +97,17 @@ settings_read(struct hub *h, const struct service_context *c)
 	    .digest_settle_ms = (uint32_t)options_int(o, "digest_settle"),
 	    .digest_again_ms = (uint32_t)options_int(o, "digest_again"),
 	    .silent_after_ms = (uint32_t)options_int(o, "silent_after")};
+}
+
+/* One heartbeat may be lost, or come late, and nobody is accused. */
+static int
+settings_check(const struct hub_settings *s, struct err *err)
+{
+	if (s->silent_after_ms >= SILENT_HEARTBEATS * s->heartbeat_interval_ms)
+		return 0;
+	return err_field(err, ERR_INVALID, "silent_after",
+	    "silent_after of %u ms is less than %d times heartbeat_interval of %u ms",
+	    s->silent_after_ms, SILENT_HEARTBEATS, s->heartbeat_interval_ms);
 }
 
 static int
@@ -197,6 +210,10 @@ hub_start(struct service_context *c, void **ret_state, struct err *err)
 	h = &p->hub;
 	p->context = c;
 	settings_read(h, c);
+	if (settings_check(&h->settings, err) != 0) {
+		free(p);
+		return -1;
+	}
 	h->liveness = liveness_new(HOSTS_MAX);
 	h->metrics = hub_metrics_new(c->metrics);
 	if (!h->liveness || !h->metrics) {

@@ -18,6 +18,8 @@ hub=$FL_BIN_DIR/fairlead-hub
 refused no-such-option "$hub" --no-such-option=1
 refused FAIRLEAD_HUB_NO_SUCH env FAIRLEAD_HUB_NO_SUCH=1 "$hub"
 refused report_batch "$hub" --report-batch=0
+refused "silent_after of 9000 ms is less than 2 times heartbeat_interval of 5000 ms" \
+	"$hub" --heartbeat-interval=5s --silent-after=9s
 refused database_url "$hub" --nats-servers="$FAIRLEAD_NATS_SERVERS" --database-url="host=${FAIRLEAD_DATABASE_URL#host=}_no_such"
 refused "upper case" "$FL_BIN_DIR/fairlead-agent" --host-id=Not.A.Label --state-dir="$STORY_DATA/a"
 
