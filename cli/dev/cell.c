@@ -12,8 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "clock.h"
 #include "err.h"
+#include "store.h"
 
 #define READY_TIMEOUT_US (60 * SECOND_US)
 #define READY_STEP_MS 50
@@ -187,20 +189,64 @@ child_named(const struct cell *c, const char *name)
 	return NULL;
 }
 
-/* The API answers for every agent that it is READY and heard. */
+/* 0: the row is not there yet.  Each start of an agent raises it. */
 static int
-wait_ready(struct cell *c, struct err *err)
+epoch_get(struct store *s, const char *host, uint64_t *ret, struct err *err)
+{
+	CLEANUP(arena_free) struct arena *a = arena_new(0);
+	struct store_host row;
+
+	*ret = 0;
+	if (!a)
+		return err_set(err, ERR_INTERNAL, "no memory");
+	if (store_host_get(s, host, a, &row, err) == 0)
+		*ret = row.epoch;
+	else if (err->kind != ERR_NOT_FOUND)
+		return -1;
+	return 0;
+}
+
+static const char *
+host_name(unsigned i, char buffer[CHILD_NAME_BYTES])
+{
+	snprintf(buffer, CHILD_NAME_BYTES, "dev-%u", i + 1);
+	return buffer;
+}
+
+/* What old data say of the agents that are about to start. */
+static int
+epochs_read(struct cell *c, struct store *s, struct err *err)
+{
+	char host[CHILD_NAME_BYTES];
+
+	for (unsigned i = 0; i < c->agents; i++) {
+		if (epoch_get(s, host_name(i, host), &c->epochs[i], err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool
+host_ready(struct cell *c, struct store *s, unsigned i, const char *host, struct err *err)
+{
+	const char *const show[] = {"host", "show", host, "--timeout=2s", NULL};
+	uint64_t epoch;
+
+	return call(c, "ready", show, err) == 0 && epoch_get(s, host, &epoch, err) == 0 &&
+	       epoch > c->epochs[i];
+}
+
+/* The API answers, and every agent has said hello since it was started: a row alone may be old. */
+static int
+wait_ready(struct cell *c, struct store *s, struct err *err)
 {
 	int64_t deadline = clock_mono_us(clock_system()) + READY_TIMEOUT_US;
 	char host[CHILD_NAME_BYTES];
 
-	for (unsigned i = 1; i <= c->agents; i++) {
-		const char *const show[] = {"host", "show", host, "--timeout=2s", NULL};
-
-		snprintf(host, sizeof(host), "dev-%u", i);
-		if (held(c, child_named(c, host)))
+	for (unsigned i = 0; i < c->agents; i++) {
+		if (held(c, child_named(c, host_name(i, host))))
 			continue;
-		while (call(c, "ready", show, err) != 0) {
+		while (!host_ready(c, s, i, host, err)) {
 			if (clock_mono_us(clock_system()) > deadline)
 				return err_set(err, ERR_TIMEOUT, "host %s is not ready; see %s/log",
 				    host, c->data);
@@ -209,6 +255,22 @@ wait_ready(struct cell *c, struct err *err)
 		}
 	}
 	return 0;
+}
+
+static int
+services_start(struct cell *c, struct err *err)
+{
+	const struct store_options o = {.url = c->database_url, .application = "fairlead-dev"};
+	CLEANUP(store_free) struct store *s = NULL;
+
+	if (store_pg_new(&o, &s, err) != 0 || epochs_read(c, s, err) != 0)
+		return -1;
+	service_children(c, "hub", c->hubs);
+	service_children(c, "scheduler", c->schedulers);
+	agent_children(c);
+	if (start_from(c, c->infrastructure, err) != 0)
+		return -1;
+	return wait_ready(c, s, err);
 }
 
 int
@@ -224,12 +286,7 @@ cell_start(struct cell *c, struct err *err)
 	c->infrastructure = c->child_count;
 	if (start_from(c, 0, err) != 0 || prepare(c, err) != 0)
 		return -1;
-	service_children(c, "hub", c->hubs);
-	service_children(c, "scheduler", c->schedulers);
-	agent_children(c);
-	if (start_from(c, c->infrastructure, err) != 0)
-		return -1;
-	return wait_ready(c, err);
+	return services_start(c, err);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #define CELL_CHILDREN_MAX 64
 #define CELL_BUS_SERVERS_MAX 3
+#define CELL_AGENTS_MAX 20
 
 struct cell {
 	char data[256];     /* absolute */
@@ -18,7 +19,8 @@ struct cell {
 	char database_url[160];
 	char system_password[40]; /* of the bus's system account, and between its servers */
 	unsigned bus_servers, agents, hubs, schedulers;
-	uid_t postgres_uid; /* 0: as we are */
+	uint64_t epochs[CELL_AGENTS_MAX]; /* of agents dev-1, dev-2, ... before they were started */
+	uid_t postgres_uid;               /* 0: as we are */
 	gid_t postgres_gid;
 	struct child children[CELL_CHILDREN_MAX];
 	unsigned child_count;

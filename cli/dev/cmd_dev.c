@@ -15,7 +15,6 @@
 #include "pace.h"
 
 #define TEND_MS 50
-#define AGENTS_MAX 20
 #define SERVICES_MAX 8
 
 enum { KEY_DATA = 0x3000, KEY_AGENTS, KEY_HUBS, KEY_SCHEDULERS, KEY_BUS_SERVERS, KEY_EXEC };
@@ -36,7 +35,7 @@ take(int key, char *value, void *arg)
 		in->data = value;
 		return 0;
 	case KEY_AGENTS:
-		return args_number("--agents", value, 1, AGENTS_MAX, &in->agents);
+		return args_number("--agents", value, 1, CELL_AGENTS_MAX, &in->agents);
 	case KEY_HUBS:
 		return args_number("--hubs", value, 1, SERVICES_MAX, &in->hubs);
 	case KEY_SCHEDULERS:
