@@ -60,6 +60,20 @@ end_is_replaced(const struct memory_executor *e)
 	return e->state == EXECUTOR_REJECTED || e->state == EXECUTOR_EXPIRED;
 }
 
+/* Reconciling made it already: the index was wanted again before this one had ended. */
+static bool
+has_next(const struct memory_executor *e)
+{
+	const struct memory_executor *other;
+
+	DL_FOREACH2(e->session->executors, other, s_next)
+	{
+		if (other->index == e->index && other->attempt == e->attempt + 1)
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_wanted(const struct memory_executor *e, bool asked)
 {
@@ -68,7 +82,7 @@ is_wanted(const struct memory_executor *e, bool asked)
 	return s->state == SESSION_OPEN && e->index < s->replicas && !e->replaced &&
 	       (asked || s->replacements_max == 0 || e->attempt <= s->replacements_max ||
 		   memory_executor_is_moved(e)) &&
-	       end_is_replaced(e);
+	       end_is_replaced(e) && !has_next(e);
 }
 
 /* An end that nobody wished counts against its host. */

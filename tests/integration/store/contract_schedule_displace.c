@@ -131,6 +131,25 @@ an_index_is_filled_again_only_when_it_is_empty_E9(void **state)
 	verify_clean(r);
 }
 
+/* What moved it and what filled its index again both want its successor: one of them makes it. */
+static void
+an_index_that_ends_as_it_is_wanted_again_is_filled_once_E9(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = scene(r, 1);
+
+	update(r, "web", 1, true);
+	assert_int_equal(displace(r).stopped, 1);
+	update(r, "web", 0, false);
+	fold_all(r);
+	update(r, "web", 1, false);
+	report_state(r, &h, 0, EXECUTOR_STOPPED);
+	fold_all(r);
+	assert_int_equal(executor_of(r, "web", 0).attempt, 2);
+	assert_int_equal(living(r), 1);
+	verify_clean(r);
+}
+
 static void
 what_ended_by_itself_is_not_started_by_scaling_E9(void **state)
 {
@@ -372,6 +391,7 @@ const struct CMUnitTest contract_displace_tests[] = {
     TEST(fewer_replicas_stop_the_highest_indexes_E9),
     TEST(what_waits_is_cancelled_by_scaling_down_E9),
     TEST(an_index_is_filled_again_only_when_it_is_empty_E9),
+    TEST(an_index_that_ends_as_it_is_wanted_again_is_filled_once_E9),
     TEST(what_ended_by_itself_is_not_started_by_scaling_E9),
     TEST(a_stale_revision_changes_nothing_E13),
     TEST(a_template_change_rolls_within_the_budget_E11),
