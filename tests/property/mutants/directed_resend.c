@@ -15,7 +15,6 @@
 
 static struct world world;
 
-/* Of this session: others are declared, and get successors, meanwhile. */
 static int64_t
 last_start_us(const struct sim_session *session, int64_t since_us)
 {
@@ -47,6 +46,7 @@ main(void)
 
 	log_init(LOG_ERROR_LEVEL, LOG_FORMAT_LOGFMT, "directed", "resend");
 	world_init(&world, 1, false);
+	world.nobody = true;
 	world_run_until(&world, 30 * SECOND_US);
 	from_us = world.now_us;
 	for (size_t i = 0; i < world.host_count; i++) {

@@ -146,7 +146,11 @@ struct sim_known {
 	bool stop_asked; /* by a user */
 	bool excused;    /* the control plane gave it up: its successor may live beside it */
 	bool unheard;    /* FL_REPORTS was wiped with a report of it */
-	bool exited;     /* its newest process ended by itself or obeyed */
+	bool moved;      /* stopped by a drain or a rollout, and nobody has taken its place yet */
+	bool replaced;   /* somebody has, or nobody needs to */
+	bool taken;      /* it ran, or ended: its place was taken */
+	uint64_t revision;
+	bool exited; /* its newest process ended by itself or obeyed */
 	int exit_code;
 	/* processes */ int host; /* that it ever ran on, -1 */
 	int64_t placed_us;        /* 0: not yet */
@@ -160,15 +164,18 @@ struct sim_known {
 struct sim_session {
 	char name[32];
 	uint32_t replicas, lost_after_ms, accept_timeout_ms, stop_on_host_after_ms;
+	uint32_t max_unavailable, stop_grace_ms;
 	bool closed, restarts;
 };
 
 struct world {
 	uint64_t seed, random;
-	bool chaos; /* faults at all */
+	bool chaos;  /* faults at all */
+	bool nobody; /* no users of its own */
 	/* Digests are compared, and reports may be wiped.  In other seeds they are not: K19 heals,
 	 * and so hides, what other rules have to do by themselves. */
 	bool digests;
+	bool hurries; /* drains have deadlines, and past them no budget counts */
 	/* How often, of a thousand; each seed has its own. */
 	unsigned lose, repeat, overtake, hold;
 	unsigned strikes[SIM_FAULT_KINDS_MAX];
@@ -285,6 +292,13 @@ void publisher_drop(struct sim_scheduler *s);
 /* Its name is given. */
 void user_declare(struct world *w, const struct sim_session *wanted);
 void user_act(struct world *w);
+
+/* ---- sim_operator.c ---- */
+void operator_cordon(struct world *w);
+void operator_drain(struct world *w);
+void operator_replay(struct world *w);
+/* Nothing holds a host any more, rollouts go on. */
+void operator_tidies(struct world *w);
 
 /* ---- sim_faults.c ---- */
 /* How bad this seed is, and in which way. */

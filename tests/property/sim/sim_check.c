@@ -124,6 +124,14 @@ end_true(struct world *w, const struct sim_known *k, const struct store_executor
 		    k->exited ? "ended" : "has not ended", k->exit_code);
 }
 
+/* Who was cancelled in the queue was nobody's loss. */
+static bool
+was_moved(const struct store_executor *e)
+{
+	return e->state != EXECUTOR_CANCELLED &&
+	       (strcmp(e->stopped_for, "roll") == 0 || strcmp(e->stopped_for, "drain") == 0);
+}
+
 static void
 row_seen(struct world *w, const struct store_executor *e)
 {
@@ -148,6 +156,9 @@ row_seen(struct world *w, const struct store_executor *e)
 	k->gone = e->gone_generation;
 	k->incarnation = e->incarnation;
 	k->state = e->state;
+	k->revision = e->revision;
+	k->taken = k->taken || e->state == EXECUTOR_RUNNING || executor_state_ended(e->state);
+	k->moved = k->moved || was_moved(e);
 	k->excused = k->excused || given_up(w, e);
 	journal_lost_check(w, k, e);
 }
@@ -190,6 +201,56 @@ hosts_check(struct world *w)
 	}
 }
 
+static struct sim_session *
+session_of(struct world *w, const struct sim_known *k)
+{
+	for (size_t i = 0; i < w->session_count; i++) {
+		if (strcmp(w->sessions[i].name, k->session) == 0)
+			return &w->sessions[i];
+	}
+	return NULL;
+}
+
+/* Its place is taken, or nobody wants it any more. */
+static bool
+place_taken(struct world *w, const struct sim_known *k, const struct sim_session *s)
+{
+	if (s->closed || k->stop_asked || k->index >= s->replicas || k->state == EXECUTOR_SUCCEEDED)
+		return true;
+	for (size_t i = 0; i < w->known_count; i++) {
+		const struct sim_known *other = &w->known[i];
+
+		if (other > k && other->taken && other->index == k->index &&
+		    strcmp(other->session, k->session) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Rollouts and drains of one session share one budget. */
+static void
+budget_check(struct world *w)
+{
+	unsigned used[SIM_SESSIONS_MAX] = {0};
+
+	for (size_t i = 0; i < w->known_count; i++) {
+		struct sim_known *k = &w->known[i];
+		const struct sim_session *s = k->moved && !k->replaced ? session_of(w, k) : NULL;
+		size_t at;
+
+		if (!s)
+			continue;
+		if (place_taken(w, k, s)) {
+			k->replaced = true;
+			continue;
+		}
+		at = (size_t)(s - w->sessions);
+		if (++used[at] > s->max_unavailable && !w->hurries)
+			world_violated(
+			    w, "I8 more than %u of %s are moved", s->max_unavailable, s->name);
+	}
+}
+
 static bool
 is_always(const char *invariant)
 {
@@ -222,7 +283,7 @@ check_alone(struct world *w, const struct sim_known *k, const struct sim_host *h
 {
 	for (size_t i = 0; i < h->process_count; i++) {
 		const struct sim_known *other = known_of(w, &h->processes[i].id);
-		const struct sim_known *older = other->attempt < k->attempt ? other : k;
+		const struct sim_known *older = other < k ? other : k;
 
 		if (other == k || !h->processes[i].alive || other->index != k->index ||
 		    strcmp(other->session, k->session) != 0)
@@ -299,6 +360,7 @@ check_step(struct world *w)
 	for (size_t i = 0; i < n; i++)
 		row_seen(w, &rows[i]);
 	hosts_check(w);
+	budget_check(w);
 	verify(w, false);
 }
 
@@ -400,17 +462,19 @@ end_host(struct world *w, const struct sim_host *h, const struct store_executor 
 /* Every index that was asked for has an executor that runs, or ended as its policy lets it; what
  * retention has removed is remembered here. */
 static void
-end_index(struct world *w, const struct sim_session *s, uint32_t index)
+end_index(struct world *w, const struct sim_session *s, uint64_t revision, uint32_t index)
 {
 	const struct sim_known *newest = NULL;
 
 	for (size_t i = 0; i < w->known_count; i++) {
 		const struct sim_known *k = &w->known[i];
 
-		if (strcmp(k->session, s->name) == 0 && k->index == index &&
-		    (!newest || k->attempt > newest->attempt))
-			newest = k;
+		if (strcmp(k->session, s->name) == 0 && k->index == index)
+			newest = k; /* they are known in the order in which they were made */
 	}
+	if (newest && newest->state == EXECUTOR_RUNNING && newest->revision != revision &&
+	    room_left(w))
+		world_violated(w, "I5 %s runs an old template", name_of(w, newest));
 	if (newest && (newest->state == EXECUTOR_RUNNING || newest->stop_asked ||
 			  newest->state == EXECUTOR_SUCCEEDED ||
 			  (newest->state == EXECUTOR_QUEUED && !room_left(w)) ||
@@ -434,7 +498,17 @@ end_session(struct world *w, const struct sim_session *s)
 	if (s->closed && row.state != SESSION_CLOSED)
 		world_violated(w, "I5 session %s does not close", s->name);
 	for (uint32_t i = 0; i < s->replicas && !s->closed; i++)
-		end_index(w, s, i);
+		end_index(w, s, row.template_revision, i);
+	for (size_t i = 0; i < w->known_count && !s->closed; i++) {
+		const struct sim_known *k = &w->known[i];
+
+		if (k->index >= s->replicas && strcmp(k->session, s->name) == 0 &&
+		    !executor_state_ended(k->state))
+			world_violated(w, "I5 %s is one too many", name_of(w, k));
+	}
+	if (row.rolling && room_left(w) && !s->closed)
+		world_violated(w, "I5 the rollout of %s does not end: %s", s->name,
+		    *row.rollout_paused ? row.rollout_paused : "it is not paused");
 }
 
 void

@@ -2,6 +2,8 @@
  * faults are over, everybody who is down comes up. */
 #include "sim.h"
 
+#define ACTS 250 /* per mille of the looks */
+
 static void
 start_again(struct world *w, struct sim_event *e)
 {
@@ -165,6 +167,7 @@ misfortune_init(struct world *w)
 	const unsigned times[] = {0, 1, 1, 2};
 
 	_Static_assert(COUNT_OF(faults) <= SIM_FAULT_KINDS_MAX, "each has a place");
+	w->hurries = world_chance(w, 300);
 	w->digests = world_chance(w, 500);
 	w->lose = one_of(w, lose, COUNT_OF(lose));
 	w->repeat = one_of(w, repeat, COUNT_OF(repeat));
@@ -179,6 +182,7 @@ all_well(struct world *w)
 {
 	for (size_t i = 0; i < w->host_count; i++)
 		host_start(&w->hosts[i]);
+	operator_tidies(w);
 }
 
 void
@@ -192,7 +196,7 @@ misfortune(struct world *w, struct sim_event *e)
 			if (world_fault(w, w->strikes[i]))
 				faults[i].strike(w);
 		}
-		if (w->session_count < 2 || world_chance(w, 120))
+		if (!w->nobody && (w->session_count < 2 || world_chance(w, ACTS)))
 			user_act(w);
 	}
 	world_at(w, world_between(w, 1, 8) * SECOND_US, misfortune, NULL, 0);
