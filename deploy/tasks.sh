@@ -138,6 +138,8 @@ ci() {
 	printf '%s\n' "${step_names[@]}"
 	say "=== all tests, preset dev"
 	tests dev
+	# Again, for what the tests leave.  It says nothing when all is well: ctest's summary is the end.
+	check_untracked
 }
 
 # Compiles with clang too.  All findings at once; what passed before and did not change is not repeated.
