@@ -156,6 +156,11 @@ demo() {
 		--exec "bash deploy/demo.sh"
 }
 
+# What a cell is made of.
+programs() { # [MORE TARGETS]
+	quiet_compile dev fairlead fairlead-hub fairlead-scheduler fairlead-agent fairlead-shim "$@"
+}
+
 drill_list() {
 	local file
 	for file in tests/chaos/drills/*.sh; do
@@ -175,8 +180,7 @@ drill() { # NAME [OPTIONS]
 		return
 	}
 	shift
-	quiet_compile dev fairlead fairlead-hub fairlead-scheduler fairlead-agent fairlead-shim fairlead-fleet \
-		fairlead-gate
+	programs fairlead-fleet fairlead-gate
 	FL_BIN_DIR=$PWD/build/dev/bin FL_SOURCE_DIR=$PWD bash "tests/chaos/drills/$name.sh" "$@"
 }
 
@@ -209,5 +213,6 @@ bench)
 	FL_BIN_DIR=$PWD/build/release/bin bench/run.sh "$@"
 	;;
 demo) demo ;;
+programs) programs ;;
 drill) drill "$@" ;;
 esac
