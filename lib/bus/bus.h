@@ -73,6 +73,9 @@ struct bus_options {
 	unsigned max_pending; /* async publishes in flight, 0: 512 */
 	/* Told about every change of state; may be NULL.  Runs on a bus thread. */
 	void (*on_state)(void *arg, enum bus_state state, const char *why);
+	/* Told about every attempt to connect that failed, first or later; denied: the server
+	 * refused the credentials.  May be NULL.  Runs on a bus thread, one call at a time. */
+	void (*on_failure)(void *arg, bool denied, const char *why);
 	void *arg;
 };
 

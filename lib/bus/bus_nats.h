@@ -82,7 +82,8 @@ struct nats_bus {
 	unsigned configured_servers;
 	bool lazy_flush;
 	void (*on_state)(void *arg, enum bus_state state, const char *why);
-	void *on_state_arg;
+	void (*on_failure)(void *arg, bool denied, const char *why);
+	void *on_state_arg; /* of both */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* state, and anything the keeper looks at */

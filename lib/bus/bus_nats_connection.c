@@ -283,6 +283,7 @@ bus_nats_new(const struct bus_options *options, struct bus **ret, struct err *er
 	b->base.ops = &bus_nats_ops;
 	memcpy(b->base.inbox_prefix, prefix, prefix_bytes);
 	b->on_state = options->on_state;
+	b->on_failure = options->on_failure;
 	b->on_state_arg = options->arg;
 	b->lazy_flush = options->lazy_flush;
 	b->server_name = "";

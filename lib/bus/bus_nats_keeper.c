@@ -224,17 +224,21 @@ static void
 connect_failed(struct nats_bus *b, natsStatus s)
 {
 	const char *last = nats_GetLastError(NULL);
+	bool denied = s == NATS_CONNECTION_AUTH_FAILED;
 	char why[NATS_TEXT_BYTES];
 
 	snprintf(why, sizeof(why), "%s%s%s", natsStatus_GetText(s), last && last[0] ? ": " : "",
 	    last && last[0] ? last : "");
 	pthread_mutex_lock(&b->lock);
-	b->denied = s == NATS_CONNECTION_AUTH_FAILED;
+	b->denied = denied;
 	b->connect_wanted = true;
 	b->connect_at_us = now_us() + backoff_ms(b) * MS_US;
 	enum bus_state state = b->state;
+	bool closing = b->closing;
 	pthread_mutex_unlock(&b->lock);
 	state_set(b, state, why);
+	if (b->on_failure && !closing)
+		b->on_failure(b->on_state_arg, denied, why);
 }
 
 /* Connected and with every subscription at the server: only now others are told. */

@@ -84,6 +84,21 @@ on_accepted(void *arg)
 	    LOG_UINT("epoch", agent_epoch(host_agent(p->host))));
 }
 
+/* Nobody is served by an agent that may not speak, unless it has executors to tend: those come
+ * before a password, and the link goes on trying. */
+static void
+on_refused(void *arg)
+{
+	struct process *p = arg;
+	struct err err = {0};
+
+	if (agent_record_count(host_agent(p->host)) > 0)
+		return;
+	err_field(&err, ERR_DENIED, "nats_password", "the bus refuses nats_user and nats_password");
+	log_error("agent.failed", LOG_ERR(&err));
+	on_exit_asked(p, err_row(err.kind)->exit_code);
+}
+
 static int
 on_signal(struct sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
@@ -155,6 +170,7 @@ open_link(struct process *p, struct err *err)
 	    .bus_options = &bus,
 	    .prefix = options_string(o, "prefix"),
 	    .deliver = on_deliver,
+	    .refused = on_refused,
 	    .arg = p,
 	};
 

@@ -9,6 +9,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "clock.h"
 #include "err.h"
 #include "hash.h"
 #include "log.h"
@@ -17,6 +18,7 @@
 
 #define INBOX_BYTES 128
 #define BATCH_MAX 256u
+#define WAITING_SAID_EVERY_US (60 * SECOND_US)
 
 struct link_host {
 	UT_hash_handle hh;
@@ -41,10 +43,13 @@ struct link {
 	char inbox_subject[INBOX_BYTES];
 	struct link_host **hosts, *by_id;
 	size_t host_count;
-	bool started, subscribed, connected;
+	bool started, subscribed, connected, refused_told;
 	atomic_uint_fast64_t connects, dropped;
-	atomic_bool overflow;
+	atomic_bool overflow, refused;
 	uint_fast64_t connects_seen;
+	/* Of the bus thread that tells of failures. */
+	int64_t failure_said_us;
+	bool failure_denied;
 };
 
 static void
@@ -125,6 +130,40 @@ on_state(void *arg, enum bus_state state, const char *why)
 	}
 }
 
+/* Says the first failure, each change between absence and refusal, and the rest at a bounded rate.
+ */
+static void
+failure_say(struct link *l, bool denied, const char *why)
+{
+	int64_t now_us = clock_mono_us(clock_system());
+	enum log_level level = l->options.quiet ? LOG_DEBUG_LEVEL : LOG_WARN_LEVEL;
+
+	if (l->failure_said_us != 0 && denied == l->failure_denied &&
+	    now_us - l->failure_said_us < WAITING_SAID_EVERY_US)
+		return;
+	l->failure_said_us = now_us;
+	l->failure_denied = denied;
+	LOG_AT(level, denied ? "bus.denied" : "bus.waiting",
+	    LOG_STR("servers", l->bus_options.servers), LOG_STR("why", why),
+	    LOG_STR("hint", denied ? "options nats_user and nats_password" : ""));
+}
+
+static void
+on_failure(void *arg, bool denied, const char *why)
+{
+	struct link *l = arg;
+	struct letter *letter;
+
+	failure_say(l, denied, why);
+	if (!denied || atomic_exchange(&l->refused, true))
+		return;
+	letter = calloc(1, sizeof(*letter));
+	if (letter) {
+		letter->item.type = LINK_DISCONNECTED;
+		post(l, letter);
+	}
+}
+
 static void
 on_ack(void *arg, const struct bus_ack *ack, const struct err *err)
 {
@@ -184,6 +223,10 @@ check_state(struct link *l)
 		deliver_all(l, LINK_DISCONNECTED);
 	}
 	l->connects_seen = connects;
+	if (connects == 0 && l->options.refused && atomic_load(&l->refused) && !l->refused_told) {
+		l->refused_told = true;
+		l->options.refused(l->options.arg);
+	}
 	if (connected && !l->connected) {
 		l->connected = true;
 		deliver_all(l, LINK_CONNECTED);
@@ -316,6 +359,7 @@ open_bus(struct link *l, struct err *err)
 		return 0;
 	}
 	l->bus_options.on_state = on_state;
+	l->bus_options.on_failure = on_failure;
 	l->bus_options.arg = l;
 	if (bus_nats_new(&l->bus_options, &l->own_bus, err) < 0)
 		return -1;

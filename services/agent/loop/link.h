@@ -50,6 +50,9 @@ struct link_options {
 	bool quiet;                /* no log lines about the connection */
 	/* Called on the loop thread with what arrived for one host, in order. */
 	void (*deliver)(void *arg, size_t host, const struct link_item *items, size_t n);
+	/* Called once on the loop thread when the bus refuses the credentials before it ever took
+	 * them; NULL: the link goes on trying, as it does after this returns. */
+	void (*refused)(void *arg);
 	void *arg;
 };
 

@@ -95,6 +95,83 @@ a_wrong_host_id_is_refused_with_the_rule_A3(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+struct line {
+	const char *path, *text;
+};
+
+static bool
+log_has(struct cp *cp, void *arg)
+{
+	const struct line *l = arg;
+	char command[400];
+
+	(void)cp;
+	snprintf(command, sizeof(command), "grep -q '%s' %s", l->text, l->path);
+	return system(command) == 0;
+}
+
+static void
+expect_logged(struct fixture *f, const char *text)
+{
+	struct line line = {f->agent.log, text};
+
+	if (!cp_wait(&f->cp, log_has, &line, PATIENCE_MS))
+		fail_msg("not in the log: %s", text);
+}
+
+static void
+without_a_bus_the_agent_says_once_where_and_why_it_waits_A9(void **state)
+{
+	struct fixture *f = *state;
+	const char *more[] = {"--nats-servers=nats://127.0.0.1:1", NULL};
+	char command[200];
+
+	cp_agent_start(&f->agent, &f->cp, more);
+	expect_logged(f, "bus.waiting.*nats://127.0.0.1:1.*No server available");
+	assert_int_equal(cp_agent_signal(&f->agent, SIGTERM), 0);
+	snprintf(command, sizeof(command), "test $(grep -c bus.waiting %s) = 1", f->agent.log);
+	assert_int_equal(system(command), 0);
+}
+
+static void
+a_wrong_password_is_refused_at_start_and_named(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(nats_server_free)
+	struct nats_server *server = nats_server_new("authorization { user: fl, password: right }");
+	char flag[96];
+	const char *more[] = {flag, "--nats-user=fl", "--nats-password=wrong", NULL};
+
+	snprintf(flag, sizeof(flag), "--nats-servers=%s", nats_server_url(server));
+	cp_agent_start(&f->agent, &f->cp, more);
+	assert_int_equal(cp_agent_wait(&f->agent, PATIENCE_MS), err_row(ERR_DENIED)->exit_code);
+	expect_logged(f, "bus.denied");
+	expect_logged(f, "agent.failed.*nats_password");
+}
+
+static void
+an_agent_with_executors_tends_them_though_its_password_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(nats_server_free)
+	struct nats_server *server = nats_server_new("authorization { user: fl, password: right }");
+	struct id id = id_new();
+	char flag[96];
+	const char *more[] = {flag, "--nats-user=fl", "--nats-password=wrong", NULL};
+
+	start(f);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, RUN, "exec sleep 1000"));
+	expect_state(f, id, RUNNING);
+	assert_int_equal(cp_agent_signal(&f->agent, SIGTERM), 0);
+	snprintf(flag, sizeof(flag), "--nats-servers=%s", nats_server_url(server));
+	cp_agent_start(&f->agent, &f->cp, more);
+	expect_logged(f, "bus.denied");
+	assert_int_equal(cp_agent_signal(&f->agent, SIGTERM), 0);
+	start(f);
+	cp_send_one(&f->cp, cp_order(&f->cp, id, ABSENT, ""));
+	expect_gone(f, &f->cp.orders[f->cp.order_count - 1]);
+}
+
 /* A number from a "Name:   123 ..." line of a /proc status file. */
 static long
 status_number(const char *path, const char *name)
@@ -180,6 +257,9 @@ main(void)
 	    TEST(sigterm_leaves_executors_and_the_next_agent_adopts_them_R7),
 	    TEST(one_agent_per_state_directory_K20),
 	    TEST(a_wrong_host_id_is_refused_with_the_rule_A3),
+	    TEST(without_a_bus_the_agent_says_once_where_and_why_it_waits_A9),
+	    TEST(a_wrong_password_is_refused_at_start_and_named),
+	    TEST(an_agent_with_executors_tends_them_though_its_password_is_wrong),
 	    TEST(an_idle_agent_is_small_and_sleeps_B7),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
