@@ -183,8 +183,9 @@ struct bus_consumer {
 	int64_t max_deliver; /* -1: for ever */
 };
 /* Creates what is missing; replicas 0: 1 on a single server, 3 in a cluster of three or more.
- * What exists must be equal in every field above, or ERR_CONFLICT names the stream, the field and
- * both values. */
+ * What exists must be equal in every field above, in what all streams are alike in (storage file,
+ * discard old, no limit of messages or consumers), and have as many replicas, with 0 at least as
+ * many; or ERR_CONFLICT names the stream, the field and both values. */
 MUST_USE int bus_stream_ensure(
     struct bus *b, const struct bus_stream *s, int replicas, struct err *err);
 MUST_USE int bus_consumer_ensure(struct bus *b, const struct bus_consumer *c, struct err *err);

@@ -19,7 +19,12 @@ struct bus_stream_view {
 	char subjects[COUNT_OF(((struct bus_stream *)0)->subjects)][BUS_SUBJECT_BYTES];
 	size_t subject_count; /* may be more than fit above */
 	char republish_source[BUS_SUBJECT_BYTES], republish_destination[BUS_SUBJECT_BYTES];
-	int replicas;
+	int replicas, replicas_least; /* the least that this server's default would have made */
+	/* What our tables do not ask for: the words and numbers of the server. */
+	char retention[16], storage[16], discard[16];
+	int64_t max_msgs, max_consumers;
+	bool republish_headers_only;
+	const char *foreign; /* a setting that changes what a stream takes and keeps; NULL: none */
 	struct bus_stream_state state;
 };
 

@@ -68,6 +68,36 @@ check_subjects(struct err *err, const char *what, const struct bus_stream_view *
 	return 0;
 }
 
+/* What every stream of ours is alike in (stream_config of bus_nats_js.c). */
+static int
+check_common(
+    struct err *err, const char *what, const struct bus_stream_view *view, enum bus_retention want)
+{
+	if (check_text(err, what, "retention", view->retention,
+		want == BUS_RETENTION_WORKQUEUE ? "workqueue" : "limits") ||
+	    check_text(err, what, "storage", view->storage, "file") ||
+	    check_text(err, what, "discard", view->discard, "old") ||
+	    check_number(err, what, "max_msgs", limit(view->max_msgs), 0) ||
+	    check_number(err, what, "max_consumers", limit(view->max_consumers), 0))
+		return -1;
+	if (view->republish_headers_only)
+		return differs_text(err, what, "republish_headers_only", "true", "false");
+	if (view->foreign)
+		return differs_text(err, what, view->foreign, "set", "not set");
+	return 0;
+}
+
+/* replicas 0: what exists may have more than this server's default, never less. */
+static int
+check_replicas(struct err *err, const char *what, const struct bus_stream_view *view, int replicas)
+{
+	if (replicas)
+		return check_number(err, what, "replicas", view->replicas, replicas);
+	if (view->replicas >= view->replicas_least)
+		return 0;
+	return check_number(err, what, "replicas", view->replicas, view->replicas_least);
+}
+
 static int
 check_stream(const struct bus_stream_view *view, const struct bus_stream *want, int replicas,
     struct err *err)
@@ -78,12 +108,8 @@ check_stream(const struct bus_stream_view *view, const struct bus_stream *want, 
 	bool direct_implied = have->allow_direct && want->max_msgs_per_subject > 0;
 
 	snprintf(what, sizeof(what), "stream %s", want->name);
-	if (check_subjects(err, what, view, want))
+	if (check_subjects(err, what, view, want) || check_common(err, what, view, want->retention))
 		return -1;
-	if (have->retention != want->retention)
-		return differs_text(err, what, "retention",
-		    have->retention == BUS_RETENTION_WORKQUEUE ? "workqueue" : "limits",
-		    want->retention == BUS_RETENTION_WORKQUEUE ? "workqueue" : "limits");
 	if (check_number(err, what, "max_msgs_per_subject", limit(have->max_msgs_per_subject),
 		limit(want->max_msgs_per_subject)) ||
 	    check_number(err, what, "max_age_s", limit(have->max_age_s), limit(want->max_age_s)) ||
@@ -102,7 +128,7 @@ check_stream(const struct bus_stream_view *view, const struct bus_stream *want, 
 	    check_text(err, what, "republish_destination", have->republish_destination,
 		want->republish_destination))
 		return -1;
-	return replicas ? check_number(err, what, "replicas", view->replicas, replicas) : 0;
+	return check_replicas(err, what, view, replicas);
 }
 
 int

@@ -433,6 +433,11 @@ memory_stream_create(struct bus *base, const struct bus_stream *want, int replic
 		return err_set(err, ERR_INTERNAL, "no memory");
 	copy_config(&s->view, want);
 	s->view.replicas = replicas ? replicas : 1;
+	s->view.replicas_least = 1;
+	snprintf(s->view.retention, sizeof(s->view.retention), "%s",
+	    want->retention == BUS_RETENTION_WORKQUEUE ? "workqueue" : "limits");
+	snprintf(s->view.storage, sizeof(s->view.storage), "file");
+	snprintf(s->view.discard, sizeof(s->view.discard), "old");
 	if (!s->view.config.duplicate_window_s)
 		s->view.config.duplicate_window_s = DUPLICATE_WINDOW_S;
 	s->base = 1;

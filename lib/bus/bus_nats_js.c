@@ -68,6 +68,23 @@ read_republish(const json_t *config, struct bus_stream_view *ret)
 		ret->config.republish_source = ret->republish_source;
 	if (text(republish, "dest", ret->republish_destination, sizeof(ret->republish_destination)))
 		ret->config.republish_destination = ret->republish_destination;
+	ret->republish_headers_only = json_is_true(json_object_get(republish, "headers_only"));
+}
+
+/* What we never set.  Present and false, null or empty is not set. */
+static const char *
+foreign_setting(const json_t *config)
+{
+	static const char *const keys[] = {"sealed", "no_ack", "discard_new_per_subject", "mirror",
+	    "sources", "subject_transform"};
+
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		const json_t *value = json_object_get(config, keys[i]);
+
+		if (json_is_true(value) || json_is_object(value) || json_array_size(value) > 0)
+			return keys[i];
+	}
+	return NULL;
 }
 
 static void
@@ -76,7 +93,6 @@ read_stream(const json_t *reply, struct bus_stream_view *ret)
 	const json_t *config = json_object_get(reply, "config");
 	const json_t *state = json_object_get(reply, "state");
 	const json_t *subjects = json_object_get(config, "subjects");
-	const char *retention = json_string_value(json_object_get(config, "retention"));
 
 	memset(ret, 0, sizeof(*ret));
 	text(config, "name", ret->name, sizeof(ret->name));
@@ -88,9 +104,14 @@ read_stream(const json_t *reply, struct bus_stream_view *ret)
 		snprintf(ret->subjects[i], sizeof(ret->subjects[i]), "%s", subject ? subject : "");
 		ret->config.subjects[i] = ret->subjects[i];
 	}
-	ret->config.retention = retention && strcmp(retention, "workqueue") == 0
-				    ? BUS_RETENTION_WORKQUEUE
-				    : BUS_RETENTION_LIMITS;
+	text(config, "retention", ret->retention, sizeof(ret->retention));
+	text(config, "storage", ret->storage, sizeof(ret->storage));
+	text(config, "discard", ret->discard, sizeof(ret->discard));
+	ret->max_msgs = number(config, "max_msgs");
+	ret->max_consumers = number(config, "max_consumers");
+	ret->foreign = foreign_setting(config);
+	ret->config.retention = strcmp(ret->retention, "workqueue") == 0 ? BUS_RETENTION_WORKQUEUE
+									 : BUS_RETENTION_LIMITS;
 	ret->config.max_msgs_per_subject = number(config, "max_msgs_per_subject");
 	ret->config.max_age_s = number(config, "max_age") / SECOND_NS;
 	ret->config.max_msg_bytes = number(config, "max_msg_size");
@@ -106,6 +127,33 @@ read_stream(const json_t *reply, struct bus_stream_view *ret)
 	    .created_us = time_us(json_string_value(json_object_get(reply, "created")))};
 }
 
+/* Servers of the cluster as far as this client can know: configured, or told by the server. */
+static unsigned
+known_servers(struct nats_bus *b)
+{
+	struct err ignored;
+	CLEANUP(nats_bus_release) struct nats_conn *c = nats_bus_acquire(b, &ignored);
+	char **urls = NULL;
+	int n = 0;
+
+	if (c && natsConnection_GetServers(c->nc, &urls, &n) == NATS_OK) {
+		for (int i = 0; i < n; i++)
+			free(urls[i]);
+		free((void *)urls);
+	}
+	return (unsigned)n > b->configured_servers ? (unsigned)n : b->configured_servers;
+}
+
+/* As nats_js_stream_create chooses.  A server of a cluster names it with every stream. */
+static int
+replicas_least(struct nats_bus *b, const json_t *reply)
+{
+	bool clustered =
+	    json_string_value(json_object_get(json_object_get(reply, "cluster"), "name")) != NULL;
+
+	return clustered && known_servers(b) >= REPLICAS_CLUSTER ? REPLICAS_CLUSTER : 1;
+}
+
 int
 nats_js_stream_get(struct bus *base, const char *name, struct bus_stream_view *ret, struct err *err)
 {
@@ -116,6 +164,7 @@ nats_js_stream_get(struct bus *base, const char *name, struct bus_stream_view *r
 	if (nats_api_call(nats_bus_of(base), subject, NULL, &reply, NULL, err))
 		return -1;
 	read_stream(reply, ret);
+	ret->replicas_least = replicas_least(nats_bus_of(base), reply);
 	return 0;
 }
 
@@ -168,23 +217,6 @@ create_with(
 
 	snprintf(subject, sizeof(subject), "$JS.API.STREAM.CREATE.%s", s->name);
 	return nats_api_call(b, subject, config, &reply, ret_code, err);
-}
-
-/* Servers of the cluster as far as this client can know: configured, or told by the server. */
-static unsigned
-known_servers(struct nats_bus *b)
-{
-	struct err ignored;
-	CLEANUP(nats_bus_release) struct nats_conn *c = nats_bus_acquire(b, &ignored);
-	char **urls = NULL;
-	int n = 0;
-
-	if (c && natsConnection_GetServers(c->nc, &urls, &n) == NATS_OK) {
-		for (int i = 0; i < n; i++)
-			free(urls[i]);
-		free((void *)urls);
-	}
-	return (unsigned)n > b->configured_servers ? (unsigned)n : b->configured_servers;
 }
 
 /* Replicas 0 asks for three first and lets the server judge: it knows its peers, while a client

@@ -1,6 +1,7 @@
 /* The contract of ensuring: streams and consumers as a table declares them (K12). */
 #include "contract.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "wait.h"
@@ -155,11 +156,65 @@ a_wiped_bus_is_rebuilt_from_the_table_K12(void **state)
 	drop(rig, "WIPED");
 }
 
+static void
+nats_create(struct rig *rig, const char *more)
+{
+	char body[400];
+	struct bus_msg *reply = NULL;
+	struct err err;
+	struct bus_out out = {.subject = "$JS.API.STREAM.CREATE.MADE", .data = body};
+
+	out.size = (size_t)snprintf(body, sizeof(body),
+	    "{\"name\":\"MADE\",\"subjects\":[\"t.made.*\"],\"max_age\":60000000000%s}", more);
+	assert_ok(bus_request(rig->bus, &out, WAIT_MS, &reply, &err));
+	if (strstr(bus_msg_data(reply), "\"error\""))
+		fail_msg("%s", (const char *)bus_msg_data(reply));
+	bus_msg_free(reply);
+}
+
+/* What somebody else's tool may have made of a stream of ours. */
+static void
+what_our_table_never_asks_for_is_a_difference_too_K12(void **state)
+{
+	static const struct {
+		const char *more, *field;
+	} rows[] = {
+	    {",\"storage\":\"memory\"", "storage"},
+	    {",\"discard\":\"new\"", "discard"},
+	    {",\"max_msgs\":1000", "max_msgs"},
+	    {",\"max_consumers\":1", "max_consumers"},
+	    {",\"retention\":\"interest\"", "retention"},
+	    {",\"no_ack\":true", "no_ack"},
+	    {",\"republish\":{\"src\":\"t.made.*\",\"dest\":\"t.copy.{{wildcard(1)}}\","
+	     "\"headers_only\":true}",
+		"republish_headers_only"},
+	};
+	struct rig *rig = *state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		bool republished = strstr(rows[i].more, "republish");
+		const struct bus_stream s = {.name = "MADE",
+		    .subjects = {"t.made.*"},
+		    .max_age_s = 60,
+		    .republish_source = republished ? "t.made.*" : NULL,
+		    .republish_destination = republished ? "t.copy.{{wildcard(1)}}" : NULL};
+		struct err err;
+
+		nats_create(rig, rows[i].more);
+		assert_int_equal(bus_stream_ensure(rig->bus, &s, 0, &err), -1);
+		assert_int_equal(err.kind, ERR_CONFLICT);
+		assert_string_equal(err.field, rows[i].field);
+		drop(rig, "MADE");
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    BOTH(ensure_is_idempotent_and_a_difference_names_its_field_K12),
+	    {"what_our_table_never_asks_for_is_a_difference_too_K12 (nats)",
+		what_our_table_never_asks_for_is_a_difference_too_K12, setup_nats, teardown, NULL},
 	    BOTH(subjects_of_another_stream_are_a_conflict),
 	    BOTH(what_does_not_exist_is_not_found),
 	    BOTH(a_wiped_bus_is_rebuilt_from_the_table_K12),
