@@ -386,6 +386,132 @@ what_moves_has_a_successor_whatever_the_bound_of_replacements_E11(void **state)
 	verify_clean(r);
 }
 
+/* ---- both at once ---- */
+
+enum { TOGETHER = 6, BUDGET = 2 }; /* replicas, and how many of them may be away */
+
+/* Who of session web is away: asked to stop, or not running yet. */
+struct away {
+	size_t all, drained, rolled;
+};
+
+static struct away
+away_now(struct rig *r)
+{
+	struct away away = {.all = TOGETHER};
+	struct store_executor *rows;
+	size_t n;
+
+	rows = executors_of(r, "web", &n);
+	for (size_t i = 0; i < n; i++) {
+		bool stopping =
+		    rows[i].desired == DESIRED_STOP && !executor_state_ended(rows[i].state);
+
+		away.all -= rows[i].state == EXECUTOR_RUNNING && rows[i].desired == DESIRED_RUN;
+		away.drained += stopping && strcmp(rows[i].stopped_for, "drain") == 0;
+		away.rolled += stopping && strcmp(rows[i].stopped_for, "roll") == 0;
+	}
+	return away;
+}
+
+/* One that is asked to stop does, and its successor is placed; or one that is placed runs. */
+static bool
+one_moves_on(struct rig *r, const struct store_hello hosts[2], enum desired_state desired)
+{
+	struct store_executor *rows;
+	size_t n;
+
+	rows = executors_of(r, "web", &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct store_hello *h = &hosts[strcmp(rows[i].host_id, "h2") == 0];
+		bool stops = desired == DESIRED_STOP;
+
+		if (executor_state_ended(rows[i].state) || rows[i].desired != desired ||
+		    (rows[i].state == EXECUTOR_RUNNING && !stops))
+			continue;
+		join_one(r, report_of(&rows[i], h, stops ? EXECUTOR_STOPPED : EXECUTOR_RUNNING));
+		fold_all(r);
+		if (stops)
+			assert_int_equal(place_all(r, "h2"), 1);
+		return true;
+	}
+	return false;
+}
+
+static void
+session_change(struct rig *r, uint32_t replicas, bool template)
+{
+	struct store_session_new n = session_of(r, "web", replicas);
+	struct store_session s;
+
+	n.max_unavailable = BUDGET;
+	n.executor_body = template ? "other" : n.executor_body;
+	n.executor_body_size = template ? 5 : n.executor_body_size;
+	OK(r, store_session_update(r->s, &n, 0, template, r->a, &s, &r->err));
+}
+
+/* Half of session web runs on h1, which is to be drained, half on h2. */
+static void
+scene_of_two_hosts(struct rig *r, struct store_hello hosts[2])
+{
+	hosts[0] = host_make(r, "h1");
+	hosts[1] = host_make(r, "h2");
+	lease_take(r);
+	session_make(r, "web", TOGETHER / 2);
+	place_all(r, "h1");
+	session_change(r, TOGETHER, false);
+	fold_all(r);
+	place_all(r, "h2");
+	while (one_moves_on(r, hosts, DESIRED_RUN))
+		;
+	assert_int_equal(away_now(r).all, 0);
+}
+
+static void
+drain_and_roll(struct rig *r, bool drain_first)
+{
+	struct store_hello hosts[2];
+	bool together = false;
+	struct away away;
+	size_t most = 0;
+
+	scene_of_two_hosts(r, hosts);
+	for (int i = 0; i < 2; i++) {
+		if ((i == 0) == drain_first)
+			OK(r, store_host_drain(r->s, "h1", true, 0, "", "t", &r->err));
+		else
+			session_change(r, TOGETHER, true);
+		displace(r);
+		assert_int_equal(away_now(r).all, BUDGET);
+	}
+	do {
+		displace(r);
+		away = away_now(r);
+		assert_true(away.all <= BUDGET);
+		most = away.all > most ? away.all : most;
+		together |= away.drained > 0 && away.rolled > 0;
+	} while (one_moves_on(r, hosts, DESIRED_RUN) || one_moves_on(r, hosts, DESIRED_STOP));
+	assert_int_equal(most, BUDGET);
+	assert_true(together);
+	assert_int_equal(away.all, 0);
+	assert_false(session_now(r, "web").rolling);
+	for (uint32_t i = 0; i < TOGETHER; i++)
+		assert_string_equal(executor_of(r, "web", i).host_id, "h2");
+	verify_clean(r);
+}
+
+static void
+a_drain_and_then_a_rollout_displace_no_more_than_one_budget_P4_K27(void **state)
+{
+	drain_and_roll(*state, true);
+}
+
+static void
+a_rollout_and_then_a_drain_displace_no_more_than_one_budget_P4_K27(void **state)
+{
+	drain_and_roll(*state, false);
+}
+
 const struct CMUnitTest contract_displace_tests[] = {
     TEST(more_replicas_get_executors_E9),
     TEST(fewer_replicas_stop_the_highest_indexes_E9),
@@ -400,6 +526,8 @@ const struct CMUnitTest contract_displace_tests[] = {
     TEST(a_drain_moves_within_the_budget_and_takes_nothing_new_P4),
     TEST(a_drain_past_its_deadline_asks_no_budget_P4),
     TEST(a_closed_session_frees_its_budget),
+    TEST(a_drain_and_then_a_rollout_displace_no_more_than_one_budget_P4_K27),
+    TEST(a_rollout_and_then_a_drain_displace_no_more_than_one_budget_P4_K27),
     TEST(a_users_stop_of_what_moves_has_no_successor_and_frees_the_budget_E11),
     TEST(what_moves_has_a_successor_whatever_the_bound_of_replacements_E11),
 };
