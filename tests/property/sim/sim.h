@@ -190,7 +190,8 @@ struct world {
 	struct arena *arena; /* of one event */
 	struct bus *bus; /* delivers to hosts alone: what services say to each other may be lost */
 	struct bus_sub *told;
-	struct store *store; /* the root of the cell */
+	struct store *store;                   /* the root of the cell, always there */
+	int64_t store_away_us, store_shaky_us; /* for services: until then */
 	struct scheduler_metrics metrics;
 	struct sim_host hosts[SIM_HOSTS_MAX];
 	size_t host_count;
@@ -268,6 +269,10 @@ void process_stop(struct sim_host *h, const struct agent_effect *effect);
 void process_destroy(struct sim_host *h, const struct agent_effect *effect);
 void process_adopt(struct sim_host *h);
 void host_step(struct sim_host *h, const struct agent_event *event);
+
+/* ---- sim_store.c ---- */
+struct store *sim_store_new(struct world *w);
+void sim_store_failed(struct world *w, const char *what, const struct err *err);
 
 /* ---- sim_hub.c, sim_intake.c, sim_judge.c ---- */
 void hub_init(struct world *w, size_t index);

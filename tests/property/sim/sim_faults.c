@@ -137,6 +137,17 @@ fault_scheduler(struct world *w)
 	world_say(w, "FAULT %s is paused", s->instance);
 }
 
+/* Postgres fails over, or its connections do. */
+static void
+fault_store(struct world *w)
+{
+	int64_t *until = world_chance(w, 500) ? &w->store_away_us : &w->store_shaky_us;
+
+	*until = w->now_us + world_between(w, 1, 30) * SECOND_US;
+	world_say(w, "FAULT the store is %s until %lld s",
+	    until == &w->store_away_us ? "away" : "shaky", (long long)(*until / SECOND_US));
+}
+
 static const struct {
 	unsigned per_mille; /* of the looks */
 	void (*strike)(struct world *w);
@@ -151,6 +162,7 @@ static const struct {
     {40, fault_hub},
     {30, fault_blind},
     {60, fault_scheduler},
+    {30, fault_store},
 };
 
 static unsigned

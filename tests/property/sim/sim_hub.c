@@ -73,7 +73,7 @@ hub_request(struct world *w, struct sim_event *e)
 	call.host_id = match.tokens[0];
 	if (!verb || courier_decode(e->msg, verb->question, w->arena, &question, &err) != 0 ||
 	    verb->handle(&call, question, &reply, &err) != 0) {
-		world_violated(w, "a hub refuses %s: %s", bus_msg_subject(e->msg), err.text);
+		sim_store_failed(w, bus_msg_subject(e->msg), &err);
 		return;
 	}
 	if (world_fault(w, 10)) {
@@ -139,7 +139,7 @@ hub_answer(struct world *w, struct sim_event *e)
 	if (!beat)
 		return;
 	if (store_host_heads(h->store, &id, 1, w->arena, &heads, &n, &now_us, &err) != 0) {
-		world_violated(w, "no heads of hosts: %s", err.text);
+		sim_store_failed(w, "heads of hosts", &err);
 		return;
 	}
 	if (!heartbeat_answer_of(beat, n > 0 ? &heads[0] : NULL, now_us, &m, &signature))
@@ -169,7 +169,7 @@ hub_init(struct world *w, size_t index)
 	struct sim_hub *h = &w->hubs[index];
 
 	*h = (struct sim_hub){.world = w,
-	    .store = store_memory_new(w->store, &w->clock.clock),
+	    .store = sim_store_new(w),
 	    .hub = {.settings = {.instance = index ? "hub2" : "hub1",
 			.prefix = SIM_PREFIX,
 			.report_batch = 64,

@@ -8,6 +8,7 @@
 #include "sim.h"
 
 #define FETCH_MAX 8
+#define RETRY_US SECOND_US
 
 /* One unit on its way through a hub. */
 struct sim_unit {
@@ -62,8 +63,11 @@ commit_step(struct world *w, struct sim_event *e)
 	intake_unit_fold(u->batch, 0, u->batch->msg_count);
 	w->rows_changed = true;
 	if (u->batch->folded_count > 0 && store_executor_join(u->hub->store, u->batch->folded,
-					      u->batch->folded_count, w->arena, &r, &err) != 0)
-		world_violated(w, "a unit of reports is refused: %s", err.text);
+					      u->batch->folded_count, w->arena, &r, &err) != 0) {
+		sim_store_failed(w, "a unit of reports", &err);
+		world_at(w, RETRY_US, commit_step, u, 0);
+		return;
+	}
 	world_say(w, "%s joins %zu reports, %llu rows changed", u->hub->hub.settings.instance,
 	    u->batch->folded_count, (unsigned long long)r.applied);
 	if (world_fault(w, 50))

@@ -4,6 +4,14 @@
 #include "err.h"
 #include "sim.h"
 
+/* The fence decides, as long as there is an epoch to believe in. */
+static bool
+lease_unknown(struct sim_hub *h, const struct err *err)
+{
+	sim_store_failed(h->world, "lease of the judge", err);
+	return h->judge.lease.epoch > 0;
+}
+
 /* A new lease begins to listen anew, as the judge's thread does. */
 static bool
 lease_hold(struct sim_hub *h)
@@ -13,7 +21,7 @@ lease_hold(struct sim_hub *h)
 	bool held = false;
 
 	if (store_lease_hold(h->store, &lease, h->hub.settings.instance, &held, &err) != 0)
-		world_violated(h->world, "lease of the judge: %s", err.text);
+		return lease_unknown(h, &err);
 	if (!held) {
 		h->judge.lease.epoch = 0;
 		return false;
@@ -33,8 +41,17 @@ lease_leave(struct sim_hub *h)
 	struct err err = {0};
 
 	if (h->judge.lease.epoch > 0 && store_lease_release(h->store, &h->judge.lease, &err) != 0)
-		world_violated(h->world, "lease of the judge: %s", err.text);
+		sim_store_failed(h->world, "lease of the judge", &err);
 	h->judge.lease.epoch = 0;
+}
+
+static void
+look_failed(struct sim_hub *h, const struct err *err)
+{
+	if (err->kind == ERR_DENIED)
+		h->judge.lease.epoch = 0; /* another one judges; ours was a belief */
+	else
+		sim_store_failed(h->world, "the judge", err);
 }
 
 void
@@ -58,10 +75,10 @@ judge_round(struct world *w, struct sim_event *e)
 	w->rows_changed = true;
 	arena_reset(h->judge.arena);
 	if (judge_look(&h->judge, w->clock.mono_us, since, &err) != 0)
-		world_violated(w, "the judge: %s", err.text);
+		look_failed(h, &err);
 	else if (w->digests && entropy_look(&h->hub, h->store, w->clock.mono_us, h->judge.arena,
 				   &asked, &err) != 0)
-		world_violated(w, "digests: %s", err.text);
+		sim_store_failed(w, "digests", &err);
 	if (asked > 0)
 		world_say(w, "%s asks %zu hosts for a hello", h->hub.settings.instance, asked);
 	net_pass_on(w);

@@ -54,7 +54,7 @@ sent(struct world *w, struct sim_event *e)
 	if (!*at)
 		return;
 	if (store_outbox_sent(s->store, &(*at)->flight->message_id, 1, &err) != 0)
-		world_violated(w, "outbox: %s", err.text);
+		sim_store_failed(w, "outbox", &err); /* the sweep publishes it again */
 	flight_drop(at);
 }
 

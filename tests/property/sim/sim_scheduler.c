@@ -44,12 +44,14 @@ leases_renew(struct world *w, struct sim_event *e)
 	struct err err = {0};
 
 	for (size_t i = 0; i < COUNT_OF(s->leases) && awake(s); i++) {
+		struct store_lease now = s->leases[i];
 		bool held = false;
 
-		if (store_lease_hold(s->store, &s->leases[i], s->instance, &held, &err) != 0)
-			world_violated(w, "lease %s: %s", s->leases[i].name, err.text);
-		if (!held)
-			s->leases[i].epoch = 0;
+		if (store_lease_hold(s->store, &now, s->instance, &held, &err) != 0) {
+			sim_store_failed(w, now.name, &err); /* the fence decides */
+			continue;
+		}
+		s->leases[i].epoch = held ? now.epoch : 0;
 	}
 	world_at(w, STORE_LEASE_RENEW_MS * MS_US, leases_renew, s, 0);
 }
@@ -62,7 +64,7 @@ round_failed(
 	if (err->kind == ERR_DENIED && lease)
 		lease->epoch = 0;
 	else
-		world_violated(s->world, "%s: %s", what, err->text);
+		sim_store_failed(s->world, what, err);
 }
 
 /* ---- rounds and duties ---- */
@@ -209,9 +211,7 @@ scheduler_init(struct world *w, size_t index)
 	const char *const names[] = {NULL, LEASE_COUNTERS, LEASE_EVENTS, LEASE_RETENTION};
 	char pool[LEASE_NAME_BYTES];
 
-	*s = (struct sim_scheduler){.world = w,
-	    .store = store_memory_new(w->store, &w->clock.clock),
-	    .arena = arena_new(0)};
+	*s = (struct sim_scheduler){.world = w, .store = sim_store_new(w), .arena = arena_new(0)};
 	snprintf(s->instance, sizeof(s->instance), "s%zu", index + 1);
 	s->scheduler = (struct scheduler){.settings = {.instance = s->instance,
 					      .prefix = SIM_PREFIX,

@@ -199,6 +199,8 @@ user_act(struct world *w)
 	unsigned sum = 0, drawn;
 	size_t i = 0;
 
+	if (w->store_away_us > w->now_us)
+		return; /* and is told so */
 	w->rows_changed = true;
 	if (w->session_count < 2) {
 		user_create(w);
