@@ -288,6 +288,7 @@ load_join() {
 	for pid in "${loaders[@]}"; do
 		wait "$pid" || fail "a client gave up"
 	done
+	loaders=()
 }
 load_stop() { : >"$STORY_DATA/enough"; }
 
