@@ -1,27 +1,35 @@
-# chaos: every 2 s a random part of the cell is killed, paused or cut off, under load.
+# chaos: every 2 s a random part of the cell - services, hosts, bus, database - is killed, paused or cut off, under load.
 . "$(dirname "$0")/lib.sh"
 drill_options minutes=5 seconds=0 seed=$((RANDOM + 1)) bus_servers=1 -- "$@"
 drill_cell --agents 3 --hubs 2 --schedulers 2
 
 RANDOM=$opt_seed
 duration=$((opt_seconds > 0 ? opt_seconds : opt_minutes * 60))
-gates=()
-for name in edge-1 edge-2; do
+# Beside the cell's own, hosts and services whose path to the bus can be cut.
+declare -A gates
+for name in edge-1 edge-2 hub-cut scheduler-cut; do
 	gate_start $name
-	gates+=("$gate_pid")
-	host_start $name "$gate_port"
+	gates[$name]=$gate_pid
+	case $name in
+	edge-*) host_start $name "$gate_port" ;;
+	*) service_start "${name%-cut}" $name "$gate_port" ;;
+	esac
 done
+cuttable=("${!gates[@]}")
 wait_for 20 "edge-1 is ready" host_is edge-1 $host_ready
 wait_for 20 "edge-2 is ready" host_is edge-2 $host_ready
 
-parts=(hub-1 hub-2 scheduler-1 scheduler-2 dev-1 dev-2 dev-3 "${bus_parts[@]}" postgres-session)
-victim() { # a process of the part, if there is one now
-	if [ "$1" = postgres-session ]; then
-		sql "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-			ORDER BY random() LIMIT 1" 2>/dev/null
-	else
-		part_pid "$1"
-	fi
+parts=(hub-1 hub-2 scheduler-1 scheduler-2 dev-1 dev-2 dev-3 "${bus_parts[@]}" postgres-session postgres)
+victim() { # PART WHAT: the process to kill, the processes to pause, if there are any now
+	case $1/$2 in
+	postgres-session/*)
+		# Not for ever: the server may be paused.
+		PGCONNECT_TIMEOUT=2 timeout 2 psql -XAtq -d "$FAIRLEAD_DATABASE_URL" -c "SELECT pid FROM pg_stat_activity
+			WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1" 2>/dev/null
+		;;
+	postgres/pause) postgres_pids ;;
+	*) part_pid "$1" ;;
+	esac
 }
 
 cut_for() { # GATE TENTHS
@@ -41,9 +49,11 @@ fault() {
 	2) what=cut ;;
 	esac
 	if [ $what = cut ]; then
-		cut_for "${gates[$((RANDOM % 2))]}" $((10 + RANDOM % 110))
+		part=${cuttable[$((RANDOM % ${#cuttable[@]}))]}
+		cut_for "${gates[$part]}" $((10 + RANDOM % 110))
+		what="cut $part"
 	else
-		pid=$(victim "$part")
+		pid=$(victim "$part" $what)
 		[ -n "$pid" ] || return
 		if [ $what = kill ]; then kill -9 "$pid" 2>/dev/null; else pause_for "$pid" $((10 + RANDOM % 40)); fi
 		what="$what $part"

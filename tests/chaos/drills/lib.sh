@@ -144,19 +144,27 @@ part_pid() { # hub-1, scheduler-2, dev-3, nats, nats-2, postgres
 	esac
 }
 
+# All processes of the database server.
+postgres_pids() {
+	local main
+	main=$(part_pid postgres)
+	[ -z "$main" ] || echo "$main" $(pgrep -P "$main")
+}
+
 part_signal() { # SIGNAL PART
 	local pid
 	pid=$(part_pid "$2")
 	[ -n "$pid" ] && kill "-$1" "$pid" 2>/dev/null
 }
 
-# Pauses a process, and lets it go on in the background.  pause_for PID TENTHS
+# Pauses processes, and lets them go on in the background.  pause_for "PID..." TENTHS
 pause_for() {
 	echo "$1" >>"$STORY_DATA/paused"
-	kill -STOP "$1" 2>/dev/null || return 0
+	# shellcheck disable=SC2086
+	kill -STOP $1 2>/dev/null # some may have ended
 	(
 		pause_tenths "$2"
-		kill -CONT "$1" 2>/dev/null
+		kill -CONT $1 2>/dev/null
 	) &
 	helpers+=($!)
 }
@@ -191,6 +199,15 @@ host_is() { # HOST STATE
 	[ "$(sql "SELECT state FROM host WHERE host_id = '$1'")" = "$2" ]
 }
 host_ready=1 host_suspect=2 host_lost=3 host_retired=4
+
+# Services of the drill's own, behind a path that can be cut: service_start hub|scheduler NAME PORT.
+service_start() {
+	local name=$2
+	"$FL_BIN_DIR/fairlead-$1" --nats-servers="nats://127.0.0.1:$3" --database-url="$FAIRLEAD_DATABASE_URL" \
+		--instance="$name" >>"$cell/log/$name.log" 2>&1 &
+	service_pid=$!
+	echo $service_pid >>"$STORY_DATA/ours"
+}
 
 # A path that can be cut: gate_start NAME; $gate_pid takes USR1 (cut) and USR2 (heal), $gate_port is its port.
 gate_start() {
