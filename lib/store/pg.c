@@ -67,6 +67,7 @@ pg_disconnect(struct pg *pg)
 	pg->conn = NULL;
 	pg->in_transaction = false;
 	pg->locks_ordered = false;
+	pg->patient = false;
 	pg->prepared_count = 0;
 }
 
@@ -138,7 +139,7 @@ pg_connect(struct pg *pg, struct err *err)
 	pg->conn = PQconnectdbParams(keys, values, 1);
 	if (!pg->conn)
 		return err_set(err, ERR_INTERNAL, "no memory for a connection");
-	if (PQstatus(pg->conn) != CONNECTION_OK)
+	if (PQstatus(pg->conn) != CONNECTION_OK || PQsetnonblocking(pg->conn, 1) != 0)
 		return connect_error(pg, err);
 	if (pg_settings(pg, err) != 0) {
 		pg_disconnect(pg);
@@ -222,15 +223,13 @@ result_ok(const PGresult *r)
 int
 pg_simple(struct pg *pg, const char *sql, struct err *err)
 {
-	CLEANUP(PQclear) PGresult *r = PQexec(pg->conn, sql);
+	CLEANUP(PQclear) PGresult *r = NULL;
+	char what[48];
 
-	if (!result_ok(r)) {
-		char what[48];
-
-		snprintf(what, sizeof(what), "%.40s", sql);
-		return error_tell(pg, r, what, err);
-	}
-	return 0;
+	snprintf(what, sizeof(what), "%.40s", sql);
+	if (PQsendQuery(pg->conn, sql) && pg_answer(pg, what, &r, err) != 0)
+		return -1;
+	return result_ok(r) ? 0 : error_tell(pg, r, what, err);
 }
 
 static bool
@@ -252,7 +251,9 @@ pg_prepare(struct pg *pg, const struct pg_statement *st, const struct pg_params 
 		return 0;
 	if (pg->prepared_count == PG_STATEMENTS_MAX)
 		return err_set(err, ERR_INTERNAL, "more than %d statements", PG_STATEMENTS_MAX);
-	r = PQprepare(pg->conn, st->name, st->sql, p ? p->count : 0, p ? p->types : NULL);
+	if (PQsendPrepare(pg->conn, st->name, st->sql, p ? p->count : 0, p ? p->types : NULL) &&
+	    pg_answer(pg, st->name, &r, err) != 0)
+		return -1;
 	if (!result_ok(r))
 		return error_tell(pg, r, st->name, err);
 	pg->prepared[pg->prepared_count++] = st;
@@ -274,8 +275,10 @@ pg_run(struct pg *pg, const struct pg_statement *st, struct pg_params *p, PGresu
 		return err_set(err, ERR_UNAVAILABLE, "Postgres: connection lost in a transaction");
 	if (pg_prepare(pg, st, p, err) != 0)
 		return -1;
-	r = PQexecPrepared(pg->conn, st->name, p ? p->count : 0, p ? p->values : NULL,
-	    p ? p->lengths : NULL, p ? p->formats : NULL, 1);
+	if (PQsendQueryPrepared(pg->conn, st->name, p ? p->count : 0, p ? p->values : NULL,
+		p ? p->lengths : NULL, p ? p->formats : NULL, 1) &&
+	    pg_answer(pg, st->name, &r, err) != 0)
+		return -1;
 	if (!result_ok(r))
 		return error_tell(pg, r, st->name, err);
 	if (ret_result)
@@ -324,10 +327,11 @@ steps_send(struct pg *pg, const struct pg_step *steps, size_t n)
 static int
 step_read(struct pg *pg, const char *what, PGresult **ret, int r, struct err *err)
 {
-	CLEANUP(PQclear) PGresult *result = PQgetResult(pg->conn);
+	CLEANUP(PQclear) PGresult *result = NULL, *between = NULL;
 
-	if (result)
-		PQclear(PQgetResult(pg->conn)); /* the NULL between two */
+	if (pg_next(pg, what, &result, err) != 0 ||
+	    (result && pg_next(pg, what, &between, err) != 0)) /* the NULL between two */
+		return -1;
 	if (r == 0 && !result_ok(result))
 		r = error_tell(pg, result, what, err);
 	*ret = TAKE(result);
@@ -344,7 +348,8 @@ steps_read(struct pg *pg, struct pg_step *steps, size_t n, struct err *err)
 		r = step_read(pg, steps[i].statement->name, &steps[i].result, r, err);
 	if (!pg->conn)
 		return -1;
-	sync = PQgetResult(pg->conn);
+	if (pg_next(pg, "COMMIT", &sync, err) != 0)
+		return -1;
 	if (PQresultStatus(sync) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(pg->conn))
 		return r;
 	pg_disconnect(pg);

@@ -28,6 +28,7 @@ struct pg {
 	int timeout_ms, connect_timeout_ms;
 	PGconn *conn;
 	bool in_transaction, locks_ordered;
+	bool patient; /* an answer may take as long as it likes: migrations, verify */
 	const struct pg_statement *prepared[PG_STATEMENTS_MAX];
 	unsigned prepared_count;
 };
@@ -92,6 +93,11 @@ struct pg_step {
 /* BEGIN and these statements in one round trip, for what needs no answer in between.  On -1 there
  * is no transaction and no result. */
 MUST_USE int pg_begin_with(struct pg *pg, struct pg_step *steps, size_t n, struct err *err);
+/* pg_answer.c: the result of what was sent; NULL: none, or the connection is lost.  All wait in
+ * this connection is here.  ERR_UNAVAILABLE: Postgres is mute; the connection is closed. pg_next:
+ * the next one, of a pipeline.  pg_answer: the last one, of a statement. */
+MUST_USE int pg_next(struct pg *pg, const char *what, PGresult **ret, struct err *err);
+MUST_USE int pg_answer(struct pg *pg, const char *what, PGresult **ret, struct err *err);
 /* Several statements without parameters (BEGIN, SET, migrations). */
 MUST_USE int pg_simple(struct pg *pg, const char *sql, struct err *err);
 MUST_USE int pg_begin(struct pg *pg, struct err *err);

@@ -118,6 +118,7 @@ migrate_locked(struct pg *pg, struct arena *a, unsigned *ret_applied, struct err
 
 	*ret_applied = 0;
 	/* A file takes the time it takes: only waiting for locks stays bounded. */
+	pg->patient = true;
 	if (pg_simple(pg,
 		"SET statement_timeout = 0; SET transaction_timeout = 0;"
 		"SET idle_in_transaction_session_timeout = 0",

@@ -122,18 +122,18 @@ look(struct pg *pg, const struct invariant *i, struct arena *a, struct store_vio
 }
 
 /* All questions are asked of one snapshot. */
-int
-pg_store_verify(
-    struct store *s, struct arena *a, struct store_violation **ret, size_t *ret_n, struct err *err)
+static int
+verify_all(
+    struct pg *pg, struct arena *a, struct store_violation **ret, size_t *ret_n, struct err *err)
 {
 	struct store_violation *rows = arena_calloc(a, COUNT_OF(invariants) + 1, sizeof(*rows));
-	struct pg *pg = pg_of(s);
 	size_t n = 0;
 
 	if (!rows)
 		return pg_no_room(err);
 	if (pg_begin(pg, err) != 0)
 		return -1;
+	pg->patient = true;
 	/* It reads every row there is: the bounds of a service's statements are not for it. */
 	if (pg_simple(pg,
 		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
@@ -151,4 +151,15 @@ pg_store_verify(
 	*ret = rows;
 	*ret_n = n;
 	return pg_commit(pg, err);
+}
+
+int
+pg_store_verify(
+    struct store *s, struct arena *a, struct store_violation **ret, size_t *ret_n, struct err *err)
+{
+	struct pg *pg = pg_of(s);
+	int r = verify_all(pg, a, ret, ret_n, err);
+
+	pg->patient = false;
+	return r;
 }
