@@ -17,6 +17,7 @@
 #include "hub_bounds.h"
 #include "hub_metrics.h"
 #include "judge_look.h"
+#include "judge_rules.h"
 #include "leases.h"
 #include "liveness.h"
 #include "log.h"
@@ -33,9 +34,11 @@ struct judge {
 	struct leases *leases;
 	struct bus_sub *disconnects;
 	struct worker *worker;
-	struct judge_look look;       /* of the worker alone, but for look.cut */
-	uint64_t dropped;             /* heartbeats, as of the last look */
-	int64_t undisturbed_since_us; /* with this lease, and since heartbeats were dropped */
+	struct judge_look look; /* of the worker alone, but for look.cut */
+	uint64_t dropped;       /* heartbeats, as of the last look */
+	struct judge_presence presence;
+	int64_t
+	    undisturbed_since_us; /* with this lease, running, and since heartbeats were dropped */
 };
 
 /* ---- what the servers say ---- */
@@ -105,6 +108,18 @@ disturbances(struct judge *j, const struct store_lease *lease, int64_t now_us)
 }
 
 static void
+presence_note(struct judge *j, int64_t now_us)
+{
+	int64_t silent_after_us = (int64_t)j->hub->settings.silent_after_ms * MS_US;
+
+	if (judge_was_away(&j->presence, now_us, silent_after_us)) {
+		log_warn("judge.was_away", LOG_MS("took_ms", now_us - j->presence.began_us));
+		j->undisturbed_since_us = now_us;
+	}
+	j->presence.began_us = now_us;
+}
+
+static void
 look(struct judge *j)
 {
 	int64_t now_us = clock_mono_us(clock_system());
@@ -112,6 +127,7 @@ look(struct judge *j)
 	struct err err = {0};
 	size_t asked;
 
+	presence_note(j, now_us);
 	if (!leases_get(j->leases, LEASE_JUDGE, &lease)) {
 		j->look.lease.epoch = 0;
 		return;
@@ -131,9 +147,10 @@ run(struct worker *w, void *arg)
 {
 	struct judge *j = arg;
 
-	do
+	do {
 		look(j);
-	while (worker_wait(w, LOOK_MS));
+		j->presence.due_us = clock_mono_us(clock_system()) + LOOK_MS * MS_US;
+	} while (worker_wait(w, LOOK_MS));
 }
 
 /* ---- life ---- */

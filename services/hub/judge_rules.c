@@ -45,3 +45,12 @@ judge_find(const struct judge_case *c)
 		return JUDGE_NOTHING;
 	}
 }
+
+bool
+judge_was_away(const struct judge_presence *p, int64_t now_us, int64_t silent_after_us)
+{
+	if (p->due_us == 0)
+		return false;
+	return now_us - p->due_us > silent_after_us / JUDGE_AWAY_PART ||
+	       now_us - p->began_us > silent_after_us;
+}

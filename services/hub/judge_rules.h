@@ -2,6 +2,7 @@
 #ifndef JUDGE_RULES_H
 #define JUDGE_RULES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "liveness.h"
@@ -31,5 +32,17 @@ enum judge_finding {
 enum judge_finding judge_find(const struct judge_case *c);
 /* How long it has been silent, as far as this judge can tell. */
 int64_t judge_silence_us(const struct judge_case *c);
+
+/* When the judge itself ran: when its last look began, and when the next one is due. */
+struct judge_presence {
+	int64_t began_us, due_us; /* 0: none yet */
+};
+
+/* A judge that did not run - its process stopped, its machine stalled - finds heartbeats of that
+ * time still unread, so it has not listened.  Away: a look that comes later than it was due by a
+ * fourth of silent_after, or all of it after the last one began, however long Postgres took (K21).
+ */
+#define JUDGE_AWAY_PART 4
+bool judge_was_away(const struct judge_presence *p, int64_t now_us, int64_t silent_after_us);
 
 #endif

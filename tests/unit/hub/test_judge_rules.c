@@ -124,6 +124,32 @@ only_a_hello_brings_a_lost_host_back_K2(void **state)
 	assert_int_equal(judge_find(&c), JUDGE_NOTHING);
 }
 
+static void
+a_judge_that_did_not_run_was_away_K21(void **state)
+{
+	const struct judge_presence p = {.began_us = 100 * SECOND_US, .due_us = 101 * SECOND_US};
+	const struct judge_presence first = {0};
+
+	(void)state;
+	assert_false(judge_was_away(&first, 100 * SECOND_US, SILENT_AFTER));
+	assert_false(judge_was_away(&p, p.due_us + SECOND_US / 2, SILENT_AFTER));
+	assert_false(judge_was_away(&p, p.due_us + SILENT_AFTER / JUDGE_AWAY_PART, SILENT_AFTER));
+	assert_true(
+	    judge_was_away(&p, p.due_us + SILENT_AFTER / JUDGE_AWAY_PART + 1, SILENT_AFTER));
+}
+
+static void
+a_slow_look_is_no_absence_until_it_is_as_long_as_the_silence_K21(void **state)
+{
+	struct judge_presence p = {.began_us = 100 * SECOND_US};
+
+	(void)state;
+	p.due_us = p.began_us + 5 * SECOND_US;
+	assert_false(judge_was_away(&p, p.due_us + SECOND_US, SILENT_AFTER));
+	p.due_us = p.began_us + SILENT_AFTER;
+	assert_true(judge_was_away(&p, p.due_us + 1, SILENT_AFTER));
+}
+
 int
 main(void)
 {
@@ -133,6 +159,8 @@ main(void)
 	    cmocka_unit_test(a_host_never_heard_is_silent_since_the_judge_knows_it_L2),
 	    cmocka_unit_test(a_cut_connection_makes_a_host_suspect_at_once_L1),
 	    cmocka_unit_test(a_judge_that_has_just_begun_to_listen_accuses_nobody_K23_L9),
+	    cmocka_unit_test(a_judge_that_did_not_run_was_away_K21),
+	    cmocka_unit_test(a_slow_look_is_no_absence_until_it_is_as_long_as_the_silence_K21),
 	    cmocka_unit_test(heartbeats_of_an_older_start_do_not_keep_a_host_ready_K2),
 	    cmocka_unit_test(a_suspect_that_speaks_again_is_ready_L6),
 	    cmocka_unit_test(only_a_hello_brings_a_lost_host_back_K2),
