@@ -157,7 +157,7 @@ digest_of(const struct memory_host *h)
 
 	DL_FOREACH2(h->books, e, b_next)
 	{
-		if (e->accepted_generation > 0 && e->gone_generation == 0)
+		if (e->accepted_generation > 0 && e->gone_generation < e->generation)
 			digest_add(&d, &e->executor_id, e->accepted_generation, e->incarnation,
 			    executor_state_rank(e->state));
 	}

@@ -11,7 +11,7 @@ pg_store_host_digests(
 	    "SELECT u.ord, e.executor_id, e.accepted_generation, e.incarnation, e.rank"
 	    " FROM unnest($1::text[]) WITH ORDINALITY AS u(id, ord)"
 	    " JOIN host_executor x ON x.host_id = u.id JOIN executor e USING (executor_id)"
-	    " WHERE e.accepted_generation > 0 AND e.gone_generation = 0"};
+	    " WHERE e.accepted_generation > 0 AND e.gone_generation < e.generation"};
 	CLEANUP(arena_free) struct arena *a = arena_new(0);
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_array ids;

@@ -279,6 +279,40 @@ a_newer_command_keeps_who_was_gone_before_it_K9(void **state)
 	assert_int_equal(slots_used(r, "h1"), 1);
 }
 
+static uint64_t
+digest_count(struct rig *r, const char *host_id)
+{
+	struct digest d;
+
+	OK(r, store_host_digests(r->s, &host_id, 1, &d, &r->err));
+	return d.count;
+}
+
+/* A late copy of its RUN is answered with GONE at that generation; when the GONE that counts was
+ * lost, only the digest tells. */
+static void
+gone_at_an_older_generation_stays_in_the_digest_K19(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = host_make(r, "h1");
+	struct store_executor old, e;
+
+	session_make(r, "web", 1);
+	place_all(r, "h1");
+	old = executor_of(r, "web", 0);
+	join_one(r, report_of(&old, &h, EXECUTOR_SUCCEEDED));
+	fold_all(r);
+	fold(r, 0); /* ABSENT */
+	e = executor_of(r, "web", 0);
+	assert_int_equal(e.generation, old.generation + 1);
+	assert_int_equal(digest_count(r, "h1"), 1);
+	join_one(r, gone_of(&old, &h, EXECUTOR_SUCCEEDED));
+	assert_int_equal(executor_of(r, "web", 0).gone_generation, old.generation);
+	assert_int_equal(digest_count(r, "h1"), 1);
+	join_one(r, gone_of(&e, &h, EXECUTOR_SUCCEEDED));
+	assert_int_equal(digest_count(r, "h1"), 0);
+}
+
 static void
 who_left_the_books_is_told_nothing_more_K9(void **state)
 {
@@ -353,6 +387,7 @@ const struct CMUnitTest contract_fold_tests[] = {
     TEST(gone_without_an_end_is_lost_and_frees_once_K5),
     TEST(gone_at_an_older_generation_changes_nothing_K9),
     TEST(a_newer_command_keeps_who_was_gone_before_it_K9),
+    TEST(gone_at_an_older_generation_stays_in_the_digest_K19),
     TEST(who_left_the_books_is_told_nothing_more_K9),
     TEST(a_name_is_free_again_when_its_session_is_closed_E7),
     TEST(a_session_closes_when_its_last_executor_ended),

@@ -419,7 +419,7 @@ end_digest(struct world *w, const struct sim_host *h, const struct store_executo
 		const struct record *r = agent_record(h->agent, &e->executor_id);
 
 		if (strcmp(e->host_id, h->id) == 0 && e->accepted_generation > 0 &&
-		    e->gone_generation == 0)
+		    e->gone_generation < e->generation)
 			digest_add(&ours, &e->executor_id, e->accepted_generation, e->incarnation,
 			    executor_state_rank(e->state));
 		if (r && !r->gone_generation)
