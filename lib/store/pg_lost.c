@@ -9,19 +9,11 @@
 #include "arena.h"
 #include "err.h"
 #include "pg.h"
-#include "pg_command.h"
 #include "pg_item.h"
 #include "pg_lease.h"
+#include "pg_lost.h"
 #include "pg_replace.h"
 #include "rules.h"
-
-#define LOST_LIMIT 1024 /* statements carry it literally */
-
-/* Has the present judge listened long enough for anybody to be given up?  ($2: milliseconds) */
-#define JUDGE_LISTENS                                                                              \
-	"EXISTS (SELECT 1 FROM lease l WHERE l.name = 'judge'"                                     \
-	"   AND l.expires_at > clock_timestamp()"                                                  \
-	"   AND l.taken_at <= clock_timestamp() - $2 * interval '1 millisecond')"
 
 /* An executor on the books of host h whose session has waited long enough. */
 #define OVERDUE                                                                                    \
@@ -36,7 +28,8 @@
  * minutes at most (RULES_RETURN_MINUTES). */
 static const struct pg_statement grant = {"lost_grant",
     "WITH t AS MATERIALIZED (SELECT h.host_id, h.suspect_since FROM host h JOIN pool p USING"
-    "     (pool_id) WHERE p.name = $1 AND h.state = 2 AND h.verdict_at IS NULL AND " JUDGE_LISTENS
+    "     (pool_id) WHERE p.name = $1 AND h.state = 2 AND h.verdict_at IS NULL "
+    "AND " PG_JUDGE_LISTENS
     "   AND (h.suspect_since <= clock_timestamp() - p.lost_after_ms * interval '1 millisecond'"
     "     OR EXISTS (SELECT 1 FROM host_executor x JOIN executor e USING (executor_id)"
     "       JOIN session s USING (session_id) WHERE x.host_id = h.host_id AND e.rank < 90"
@@ -94,33 +87,17 @@ verdicts_grant(struct pg *pg, const struct store_lease *lease, const char *pool,
 
 /* ---- executors ---- */
 
-/* Who is to be given up, and what the decision was drawn from. */
-struct lost {
-	struct pg *pg;
-	struct arena *arena;
-	struct pg_target *targets; /* by executor id */
-	struct id *ids;
-	int64_t *since_us; /* of the target's host */
-	size_t n;
-};
-
-static int
-lost_find(struct lost *l, const char *pool, uint32_t grace_ms, struct err *err)
+int
+pg_lost_find(struct pg_lost *l, const struct pg_statement *st, const char *pool, uint32_t grace_ms,
+    struct err *err)
 {
-	static const struct pg_statement find = {"lost_find",
-	    "SELECT x.executor_id, x.host_id, h.suspect_since FROM host h JOIN pool p USING "
-	    "(pool_id)"
-	    " JOIN host_executor x USING (host_id) JOIN executor e USING (executor_id)"
-	    " JOIN session s USING (session_id) WHERE p.name = $1 AND h.state IN (2, 3)"
-	    " AND h.verdict_at IS NOT NULL AND e.rank < 90 AND " OVERDUE
-	    " AND (h.verdict_by <> '' OR " JUDGE_LISTENS ") ORDER BY 1 LIMIT 1024"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
 	pg_params_init(&p, l->arena);
 	pg_add_text(&p, pool);
 	pg_add_int4(&p, (int32_t)grace_ms);
-	if (pg_run(l->pg, &find, &p, &r, err) != 0)
+	if (pg_run(l->pg, st, &p, &r, err) != 0)
 		return -1;
 	l->n = (size_t)PQntuples(r);
 	l->targets = arena_calloc(l->arena, l->n + 1, sizeof(*l->targets));
@@ -140,9 +117,8 @@ lost_find(struct lost *l, const char *pool, uint32_t grace_ms, struct err *err)
 	return 0;
 }
 
-/* Keeps the targets that the statement still names, in its order, which is by executor id. */
-static void
-lost_keep(struct lost *l, const PGresult *r)
+void
+pg_lost_keep(struct pg_lost *l, const PGresult *r)
 {
 	size_t kept = 0;
 
@@ -157,9 +133,8 @@ lost_keep(struct lost *l, const PGresult *r)
 	l->n = kept;
 }
 
-/* A host that was heard meanwhile keeps its executors: its row says so under our lock (K22). */
-static int
-lost_lock_hosts(struct lost *l, struct err *err)
+int
+pg_lost_lock_hosts(struct pg_lost *l, struct err *err)
 {
 	static const struct pg_statement lock = {"lost_hosts",
 	    "WITH n AS (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int8[]) u(id, host, "
@@ -186,13 +161,13 @@ lost_lock_hosts(struct lost *l, struct err *err)
 	pg_array_end(&array);
 	if (pg_run(l->pg, &lock, &p, &r, err) != 0)
 		return -1;
-	lost_keep(l, r);
+	pg_lost_keep(l, r);
 	return 0;
 }
 
 /* Who was wanted until now: only they are replaced. */
 static int
-lost_wanted(struct lost *l, struct id **ret, size_t *ret_n, struct err *err)
+lost_wanted(struct pg_lost *l, struct id **ret, size_t *ret_n, struct err *err)
 {
 	static const struct pg_statement wanted = {"lost_wanted",
 	    "SELECT executor_id FROM executor WHERE executor_id = ANY($1::uuid[]) AND rank < 90"
@@ -207,7 +182,7 @@ lost_wanted(struct lost *l, struct id **ret, size_t *ret_n, struct err *err)
 
 /* First commit wins against a host's own end (K15): only rows that have not ended are returned. */
 static int
-lost_mark(struct lost *l, struct err *err)
+lost_mark(struct pg_lost *l, struct err *err)
 {
 	static const struct pg_statement mark = {"lost_mark",
 	    "WITH t AS MATERIALIZED (SELECT executor_id FROM executor"
@@ -231,19 +206,19 @@ lost_mark(struct lost *l, struct err *err)
 	pg_add_ids(&p, l->ids, l->n);
 	if (pg_run(l->pg, &mark, &p, &r, err) != 0)
 		return -1;
-	lost_keep(l, r);
+	pg_lost_keep(l, r);
 	return 0;
 }
 
 /* Inside the fenced transaction, in the order of locks: host, session, executor, appends. */
 static int
-lost_write(struct lost *l, struct store_lost_result *ret, struct id **ret_ids,
+lost_write(struct pg_lost *l, struct store_lost_result *ret, struct id **ret_ids,
     size_t *ret_message_count, struct err *err)
 {
 	struct id *wanted = NULL;
 	size_t wanted_count = 0, replaced = 0;
 
-	if (lost_lock_hosts(l, err) != 0 ||
+	if (pg_lost_lock_hosts(l, err) != 0 ||
 	    pg_replace_lock(l->pg, l->ids, l->n, l->arena, err) != 0 ||
 	    lost_wanted(l, &wanted, &wanted_count, err) != 0 || lost_mark(l, err) != 0 ||
 	    pg_replace(l->pg, wanted, wanted_count, l->arena, &replaced, err) != 0)
@@ -259,15 +234,15 @@ lost_write(struct lost *l, struct store_lost_result *ret, struct id **ret_ids,
 /* K8: an EXPIRED executor is replaced when it is gone, or when its host has been away for so long:
  * until then the host may have accepted it in time. */
 static int
-expired_replace(struct lost *l, const char *pool, uint32_t grace_ms, struct store_lost_result *ret,
-    struct err *err)
+expired_replace(struct pg_lost *l, const char *pool, uint32_t grace_ms,
+    struct store_lost_result *ret, struct err *err)
 {
 	static const struct pg_statement find = {"lost_expired",
 	    "SELECT x.executor_id FROM host h JOIN pool p USING (pool_id)"
 	    " JOIN host_executor x USING (host_id) JOIN executor e USING (executor_id)"
 	    " JOIN session s USING (session_id) WHERE p.name = $1 AND h.state IN (2, 3)"
 	    " AND h.verdict_at IS NOT NULL AND e.state = 95 AND s.state = 1 AND " OVERDUE
-	    " AND (h.verdict_by <> '' OR " JUDGE_LISTENS ")"
+	    " AND (h.verdict_by <> '' OR " PG_JUDGE_LISTENS ")"
 	    " AND NOT EXISTS (SELECT 1 FROM executor n WHERE n.session_id = e.session_id"
 	    "   AND n.idx = e.idx AND n.attempt > e.attempt) ORDER BY 1 LIMIT 1024"};
 	struct pg_params p;
@@ -286,8 +261,8 @@ expired_replace(struct lost *l, const char *pool, uint32_t grace_ms, struct stor
 }
 
 static int
-expired_step(struct lost *l, const struct store_lease *lease, const char *pool, uint32_t grace_ms,
-    struct store_lost_result *ret, struct err *err)
+expired_step(struct pg_lost *l, const struct store_lease *lease, const char *pool,
+    uint32_t grace_ms, struct store_lost_result *ret, struct err *err)
 {
 	if (pg_begin_fenced(l->pg, lease, err) != 0)
 		return -1;
@@ -298,23 +273,31 @@ expired_step(struct lost *l, const struct store_lease *lease, const char *pool, 
 	return pg_commit(l->pg, err);
 }
 
+/* Whose session has waited long enough. */
+static const struct pg_statement overdue_find = {"lost_find",
+    "SELECT x.executor_id, x.host_id, h.suspect_since FROM host h JOIN pool p USING (pool_id)"
+    " JOIN host_executor x USING (host_id) JOIN executor e USING (executor_id)"
+    " JOIN session s USING (session_id) WHERE p.name = $1 AND h.state IN (2, 3)"
+    " AND h.verdict_at IS NOT NULL AND e.rank < 90 AND " OVERDUE
+    " AND (h.verdict_by <> '' OR " PG_JUDGE_LISTENS ") ORDER BY 1 LIMIT 1024"};
+
 int
 pg_store_lost(struct store *s, const struct store_lease *lease, const char *pool, uint32_t grace_ms,
     struct arena *a, struct store_lost_result *ret, struct err *err)
 {
 	struct pg *pg = pg_of(s);
-	struct lost l = {.pg = pg, .arena = a};
+	struct pg_lost l = {.pg = pg, .arena = a};
 	struct id *ids = NULL;
 	size_t message_count = 0;
 
 	memset(ret, 0, sizeof(*ret));
 	if (verdicts_grant(pg, lease, pool, grace_ms, a, ret, err) != 0 ||
 	    expired_step(&l, lease, pool, grace_ms, ret, err) != 0 ||
-	    lost_find(&l, pool, grace_ms, err) != 0)
+	    pg_lost_find(&l, &overdue_find, pool, grace_ms, err) != 0)
 		return -1;
 	if (l.n == 0)
 		return 0;
-	ret->more = l.n == LOST_LIMIT;
+	ret->more = l.n == PG_LOST_LIMIT;
 	if (pg_begin_fenced(pg, lease, err) != 0)
 		return -1;
 	if (lost_write(&l, ret, &ids, &message_count, err) != 0) {

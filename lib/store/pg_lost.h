@@ -1,0 +1,32 @@
+/* pg_lost: who is chosen because its host is silent, and what that was drawn from. */
+#ifndef PG_LOST_H
+#define PG_LOST_H
+
+#include "pg_command.h"
+
+#define PG_LOST_LIMIT 1024 /* statements carry it literally */
+
+/* Has the present judge listened long enough for anybody to be given up?  ($2: milliseconds) */
+#define PG_JUDGE_LISTENS                                                                           \
+	"EXISTS (SELECT 1 FROM lease l WHERE l.name = 'judge'"                                     \
+	"   AND l.expires_at > clock_timestamp()"                                                  \
+	"   AND l.taken_at <= clock_timestamp() - $2 * interval '1 millisecond')"
+
+struct pg_lost {
+	struct pg *pg;
+	struct arena *arena;
+	struct pg_target *targets; /* by executor id */
+	struct id *ids;
+	int64_t *since_us; /* of the target's host */
+	size_t n;
+};
+
+/* The rows of st are executors: id, host, since when it is suspect; by id.  $1: pool, $2: grace. */
+MUST_USE int pg_lost_find(struct pg_lost *l, const struct pg_statement *st, const char *pool,
+    uint32_t grace_ms, struct err *err);
+/* Keeps the executors that the rows name, which are in the order of l. */
+void pg_lost_keep(struct pg_lost *l, const PGresult *r);
+/* A host that was heard meanwhile keeps its executors: its row says so under our lock (K22). */
+MUST_USE int pg_lost_lock_hosts(struct pg_lost *l, struct err *err);
+
+#endif
