@@ -189,6 +189,8 @@ policies_print(const Fairlead__V1__SessionSpec *s)
 	else
 		printf(
 		    "replaced after %s", output_duration(d->replace_after_ms, most, sizeof(most)));
+	if (session_spec_replaces(s) && d->replace_after_ms < d->lost_after_ms)
+		printf(", the %s is kept", d->keep);
 	if (d->stop_on_host_after_ms)
 		printf(", stopped on the host after %s",
 		    output_duration(d->stop_on_host_after_ms, reset, sizeof(reset)));

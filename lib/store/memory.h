@@ -155,8 +155,8 @@ struct memory_session {
 	char *name, *spec_json, *who;
 	enum session_state state;
 	uint64_t revision;
-	uint32_t replicas, lost_after_ms, replacements_max;
-	bool replace_lost, replace_failed;
+	uint32_t replicas, lost_after_ms, replace_after_ms, replacements_max;
+	bool replace_lost, replace_failed, keep_replacement;
 	/* See the columns of table session. */
 	uint32_t max_unavailable, indexes;
 	uint64_t template_revision;
@@ -239,6 +239,7 @@ struct memory_executor {
 	int32_t exit_code, signal;
 	bool oom, started;
 	bool replaced;     /* it has a successor */
+	bool relieved;     /* one beside it, while its host is silent (K24) */
 	int64_t blamed_us; /* its end counts against its host since then; 0: it does not */
 	bool marked;       /* scratch of memory_verify */
 	int64_t left_us;   /* the fold that last took it from the list of the gone */
@@ -371,6 +372,8 @@ bool memory_executor_is_moved(const struct memory_executor *e);
 bool memory_replace(struct memory_cell *c, struct memory_executor *e);
 /* One that a person asks for: no bound, no pause. */
 bool memory_replace_asked(struct memory_cell *c, struct memory_executor *e);
+/* Beside one that may live on a silent host (K24). */
+bool memory_replace_early(struct memory_cell *c, struct memory_executor *e);
 
 /* ---- memory_verdict.c ---- */
 /* The host was heard, or said hello. */
@@ -432,7 +435,19 @@ void memory_policy_set(struct memory_session *s, const struct store_session_new 
 /* The newest template of the session, from what a hub declared. */
 void memory_template_add(struct memory_session *s, const struct store_session_new *n);
 
+/* ---- memory_relieve.c ---- */
+#define MEMORY_RELIEVE_MAX 1024
+/* Its host has been silent for so long that its session wants a replacement beside it. */
+bool memory_executor_is_early(const struct memory_cell *c, const struct memory_executor *e);
+/* See pg_relieve.  targets: room for MEMORY_RELIEVE_MAX; messages are added to ret_ids. */
+void memory_relieve(struct memory_cell *c, struct memory_pool *pool, bool judge_listens,
+    struct memory_target *targets, struct id *ret_ids, size_t *ret_n,
+    struct store_lost_result *result);
+
 /* ---- memory_displace.c ---- */
+/* Of one that has no command: it leaves the queue, and is gone. */
+void memory_executor_cancel(
+    struct memory_cell *c, struct memory_executor *e, const char *why, const char *stopped_for);
 /* See pg_reconcile.  true: done.  targets has room for 1024. */
 bool memory_reconcile(struct memory_cell *c, struct memory_session *s,
     struct memory_target *targets, struct id *ret_ids, size_t *ret_n,

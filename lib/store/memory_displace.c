@@ -10,8 +10,8 @@
 
 /* ---- replicas ---- */
 
-static void
-executor_cancel(
+void
+memory_executor_cancel(
     struct memory_cell *c, struct memory_executor *e, const char *why, const char *stopped_for)
 {
 	memory_dequeue(e);
@@ -42,7 +42,7 @@ surplus_stop(struct memory_cell *c, struct memory_session *s, struct memory_targ
 		if (e->index < s->replicas || executor_state_ended(e->state))
 			continue;
 		if (e->state == EXECUTOR_QUEUED && e->generation == 0 && cancelled < DISPLACE_MAX) {
-			executor_cancel(c, e, "scaled_down", "scale");
+			memory_executor_cancel(c, e, "scaled_down", "scale");
 			memory_executor_event(c, e, "executor.cancelled", NULL, "scaled down");
 			cancelled++;
 		} else if (e->desired == DESIRED_RUN && e->host && n < DISPLACE_MAX) {
@@ -202,7 +202,7 @@ session_requeue(struct displace *w, struct memory_session *s)
 		if (!e->queued || e->generation > 0 ||
 		    e->template->revision == s->template_revision || n == DISPLACE_MAX)
 			continue;
-		executor_cancel(w->c, e, "another_template", "roll");
+		memory_executor_cancel(w->c, e, "another_template", "roll");
 		memory_replace(w->c, e);
 		n++;
 	}

@@ -97,7 +97,8 @@ host_is_overdue(const struct lost *l, const struct memory_host *h)
 		return true;
 	DL_FOREACH2(h->books, e, b_next)
 	{
-		if (!executor_state_ended(e->state) && executor_is_overdue(l, e))
+		if (!executor_state_ended(e->state) &&
+		    (executor_is_overdue(l, e) || memory_executor_is_early(l->c, e)))
 			return true;
 	}
 	return false;
@@ -218,7 +219,7 @@ memory_store_lost(struct store *s, const struct store_lease *lease, const char *
 	    .judge_listens = judge_listens(c, grace_ms),
 	    .result = ret,
 	    .targets = arena_calloc(a, LOST_MAX, sizeof(*l.targets))};
-	struct id *ids = arena_calloc(a, LOST_MAX, sizeof(*ids));
+	struct id *ids = arena_calloc(a, LOST_MAX + MEMORY_RELIEVE_MAX, sizeof(*ids));
 	size_t message_count = 0;
 
 	memset(ret, 0, sizeof(*ret));
@@ -236,6 +237,7 @@ memory_store_lost(struct store *s, const struct store_lease *lease, const char *
 			host_give_up(&l, h);
 	}
 	memory_commands_write(c, l.targets, l.n, DESIRED_ABSENT, ids, &message_count);
+	memory_relieve(c, l.pool, l.judge_listens, l.targets, ids, &message_count, ret);
 	return memory_messages_load(
 	    c, ids, message_count, a, &ret->messages, &ret->message_count, err);
 }

@@ -60,29 +60,74 @@ end_is_replaced(const struct memory_executor *e)
 	return e->state == EXECUTOR_REJECTED || e->state == EXECUTOR_EXPIRED;
 }
 
+enum how { ENDED, ASKED, EARLY };
+
+/* Attempts that were not kept count as if they had never been. */
+static uint32_t
+next_attempt(const struct memory_executor *e)
+{
+	const struct memory_executor *k;
+	uint32_t last = e->attempt;
+
+	DL_FOREACH2(e->session->executors, k, s_next)
+	{
+		if (k->index == e->index && k->attempt > last &&
+		    strcmp(k->stopped_for, "keep") == 0)
+			last = k->attempt;
+	}
+	return last + 1;
+}
+
 /* Reconciling made it already: the index was wanted again before this one had ended. */
 static bool
 has_next(const struct memory_executor *e)
 {
 	const struct memory_executor *other;
+	uint32_t next = next_attempt(e);
 
 	DL_FOREACH2(e->session->executors, other, s_next)
 	{
-		if (other->index == e->index && other->attempt == e->attempt + 1)
+		if (other->index == e->index && other->attempt == next)
 			return true;
 	}
 	return false;
 }
 
 static bool
-is_wanted(const struct memory_executor *e, bool asked)
+is_wanted(const struct memory_executor *e, enum how how)
 {
 	const struct memory_session *s = e->session;
 
 	return s->state == SESSION_OPEN && e->index < s->replicas && !e->replaced &&
-	       (asked || s->replacements_max == 0 || e->attempt <= s->replacements_max ||
+	       strcmp(e->stopped_for, "keep") != 0 &&
+	       (how == ASKED || s->replacements_max == 0 || e->attempt <= s->replacements_max ||
 		   memory_executor_is_moved(e)) &&
-	       end_is_replaced(e) && !has_next(e);
+	       (how == EARLY || end_is_replaced(e)) && !has_next(e);
+}
+
+/* A session may want to wait longer for a successor than for the end. */
+static int64_t
+lost_due_us(const struct memory_executor *e)
+{
+	const struct memory_session *s = e->session;
+	const struct memory_host *h = e->host;
+
+	if (s->replace_after_ms <= s->lost_after_ms || !h || *h->verdict_by ||
+	    (h->state != HOST_SUSPECT && h->state != HOST_LOST))
+		return 0;
+	return h->suspect_since_us + (int64_t)s->replace_after_ms * 1000;
+}
+
+static int64_t
+due_us(const struct memory_cell *c, const struct memory_executor *e, enum how how)
+{
+	if (how != ENDED || e->state == EXECUTOR_CANCELLED)
+		return 0;
+	if (e->state == EXECUTOR_LOST)
+		return lost_due_us(e);
+	if (e->state == EXECUTOR_STOPPED && memory_executor_is_moved(e))
+		return 0;
+	return c->now_us + pause_us(e->attempt);
 }
 
 /* An end that nobody wished counts against its host. */
@@ -95,23 +140,26 @@ host_blame(const struct memory_cell *c, struct memory_executor *e)
 }
 
 static bool
-replace(struct memory_cell *c, struct memory_executor *e, bool asked)
+replace(struct memory_cell *c, struct memory_executor *e, enum how how)
 {
 	struct memory_executor *successor;
 	struct id id;
+	uint32_t attempt = next_attempt(e);
 	char text[64];
 
 	host_blame(c, e);
-	if (!is_wanted(e, asked))
+	if (!is_wanted(e, how))
 		return false;
 	id = memory_id_new(c);
 	e->replaced = true;
 	successor = memory_executor_new(c, e->session, &id, e->index);
-	successor->attempt = e->attempt + 1;
-	if (!asked && e->state != EXECUTOR_LOST && e->state != EXECUTOR_CANCELLED &&
-	    (e->state != EXECUTOR_STOPPED || !memory_executor_is_moved(e)))
-		successor->not_before_us = c->now_us + pause_us(e->attempt);
-	snprintf(text, sizeof(text), "attempt %u follows", successor->attempt);
+	successor->attempt = attempt;
+	successor->not_before_us = due_us(c, e, how);
+	if (how == EARLY)
+		snprintf(
+		    text, sizeof(text), "attempt %u runs beside attempt %u", attempt, e->attempt);
+	else
+		snprintf(text, sizeof(text), "attempt %u follows", attempt);
 	memory_event_add(c, &(struct store_event){.kind = "executor.replaced",
 				.session = e->session->name,
 				.executor_id = id,
@@ -122,11 +170,17 @@ replace(struct memory_cell *c, struct memory_executor *e, bool asked)
 bool
 memory_replace(struct memory_cell *c, struct memory_executor *e)
 {
-	return replace(c, e, false);
+	return replace(c, e, ENDED);
 }
 
 bool
 memory_replace_asked(struct memory_cell *c, struct memory_executor *e)
 {
-	return replace(c, e, true);
+	return replace(c, e, ASKED);
+}
+
+bool
+memory_replace_early(struct memory_cell *c, struct memory_executor *e)
+{
+	return replace(c, e, EARLY);
 }

@@ -13,6 +13,8 @@ memory_policy_set(struct memory_session *s, const struct store_session_new *n)
 	s->priority = n->priority;
 	s->lost_after_ms = n->lost_after_ms;
 	s->replace_lost = n->replace_lost;
+	s->replace_after_ms = n->replace_after_ms;
+	s->keep_replacement = n->keep_replacement;
 	s->replace_failed = n->replace_failed;
 	s->replacements_max = n->replacements_max;
 	s->max_unavailable = n->max_unavailable;

@@ -182,7 +182,8 @@ one_living_attempt(struct verify *v)
 
 	EACH_EXECUTOR(v, e)
 	{
-		if (living && !executor_state_ended(e->state))
+		if (living && !executor_state_ended(e->state) && !e->relieved &&
+		    strcmp(e->stopped_for, "keep") != 0)
 			living[n++] = e;
 	}
 	if (n > 0)

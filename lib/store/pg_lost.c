@@ -33,7 +33,7 @@ static const struct pg_statement grant = {"lost_grant",
     "   AND (h.suspect_since <= clock_timestamp() - p.lost_after_ms * interval '1 millisecond'"
     "     OR EXISTS (SELECT 1 FROM host_executor x JOIN executor e USING (executor_id)"
     "       JOIN session s USING (session_id) WHERE x.host_id = h.host_id AND e.rank < 90"
-    "       AND " OVERDUE "))"
+    "       AND (" OVERDUE " OR " PG_EARLY ")))"
     "   ORDER BY h.host_id FOR NO KEY UPDATE OF h),"
     "b AS (SELECT p.pool_id, p.lost_after_ms * interval '1 millisecond' AS patience,"
     "   greatest(p.verdicts_max, count(*) FILTER (WHERE h.state <> 4)"
@@ -281,31 +281,55 @@ static const struct pg_statement overdue_find = {"lost_find",
     " AND h.verdict_at IS NOT NULL AND e.rank < 90 AND " OVERDUE
     " AND (h.verdict_by <> '' OR " PG_JUDGE_LISTENS ") ORDER BY 1 LIMIT 1024"};
 
+static int
+overdue_step(struct pg_lost *l, const struct store_lease *lease, struct store_lost_result *ret,
+    struct id **ret_ids, size_t *ret_n, struct err *err)
+{
+	*ret_n = 0;
+	if (l->n == 0)
+		return 0;
+	ret->more = ret->more || l->n == PG_LOST_LIMIT;
+	if (pg_begin_fenced(l->pg, lease, err) != 0)
+		return -1;
+	if (lost_write(l, ret, ret_ids, ret_n, err) != 0) {
+		pg_rollback(l->pg);
+		return -1;
+	}
+	return pg_commit(l->pg, err);
+}
+
+/* The messages of two transactions, loaded at once. */
+static int
+messages_load(struct pg *pg, const struct id *const ids[2], const size_t n[2], struct arena *a,
+    struct store_lost_result *ret, struct err *err)
+{
+	struct id *all = arena_calloc(a, n[0] + n[1] + 1, sizeof(*all));
+
+	if (!all)
+		return pg_no_room(err);
+	for (size_t i = 0; i < n[0] + n[1]; i++)
+		all[i] = i < n[0] ? ids[0][i] : ids[1][i - n[0]];
+	return pg_messages_load(pg, all, n[0] + n[1], a, &ret->messages, &ret->message_count, err);
+}
+
 int
 pg_store_lost(struct store *s, const struct store_lease *lease, const char *pool, uint32_t grace_ms,
     struct arena *a, struct store_lost_result *ret, struct err *err)
 {
 	struct pg *pg = pg_of(s);
 	struct pg_lost l = {.pg = pg, .arena = a};
-	struct id *ids = NULL;
-	size_t message_count = 0;
+	struct id *lost = NULL, *relieved = NULL;
+	size_t lost_n = 0, relieved_n = 0;
 
 	memset(ret, 0, sizeof(*ret));
 	if (verdicts_grant(pg, lease, pool, grace_ms, a, ret, err) != 0 ||
 	    expired_step(&l, lease, pool, grace_ms, ret, err) != 0 ||
-	    pg_lost_find(&l, &overdue_find, pool, grace_ms, err) != 0)
+	    pg_lost_find(&l, &overdue_find, pool, grace_ms, err) != 0 ||
+	    overdue_step(&l, lease, ret, &lost, &lost_n, err) != 0 ||
+	    pg_relieve(pg, lease, pool, grace_ms, a, ret, &relieved, &relieved_n, err) != 0)
 		return -1;
-	if (l.n == 0)
+	if (lost_n + relieved_n == 0)
 		return 0;
-	ret->more = l.n == PG_LOST_LIMIT;
-	if (pg_begin_fenced(pg, lease, err) != 0)
-		return -1;
-	if (lost_write(&l, ret, &ids, &message_count, err) != 0) {
-		pg_rollback(pg);
-		return -1;
-	}
-	if (pg_commit(pg, err) != 0)
-		return -1;
-	return pg_messages_load(
-	    pg, ids, message_count, a, &ret->messages, &ret->message_count, err);
+	return messages_load(pg, (const struct id *const[2]){lost, relieved},
+	    (const size_t[2]){lost_n, relieved_n}, a, ret, err);
 }

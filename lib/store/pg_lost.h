@@ -12,6 +12,11 @@
 	"   AND l.expires_at > clock_timestamp()"                                                  \
 	"   AND l.taken_at <= clock_timestamp() - $2 * interval '1 millisecond')"
 
+/* Session s wants a replacement of an executor on silent host h before it is given up (K24). */
+#define PG_EARLY                                                                                   \
+	"(s.replace_lost AND s.replace_after_ms < s.lost_after_ms AND s.state = 1 AND"             \
+	" h.suspect_since <= clock_timestamp() - s.replace_after_ms * interval '1 millisecond')"
+
 struct pg_lost {
 	struct pg *pg;
 	struct arena *arena;
@@ -28,5 +33,11 @@ MUST_USE int pg_lost_find(struct pg_lost *l, const struct pg_statement *st, cons
 void pg_lost_keep(struct pg_lost *l, const PGresult *r);
 /* A host that was heard meanwhile keeps its executors: its row says so under our lock (K22). */
 MUST_USE int pg_lost_lock_hosts(struct pg_lost *l, struct err *err);
+
+/* pg_relieve.c: replacements before their originals are given up, then one of the two is kept.
+ * Transactions of their own under the lease; *ret_ids: messages to load and publish. */
+MUST_USE int pg_relieve(struct pg *pg, const struct store_lease *lease, const char *pool,
+    uint32_t grace_ms, struct arena *a, struct store_lost_result *ret, struct id **ret_ids,
+    size_t *ret_messages, struct err *err);
 
 #endif

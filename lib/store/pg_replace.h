@@ -18,4 +18,8 @@ MUST_USE int pg_replace(struct pg *pg, const struct id *executor_ids, size_t n, 
 MUST_USE int pg_replace_asked(
     struct pg *pg, const struct id *executor_id, struct arena *a, size_t *ret_n, struct err *err);
 
+/* Beside executors that may live on a silent host (K24). */
+MUST_USE int pg_replace_early(struct pg *pg, const struct id *executor_ids, size_t n,
+    struct arena *a, size_t *ret_n, struct err *err);
+
 #endif

@@ -15,8 +15,9 @@ static const struct pg_statement create = {"session_create",
     "WITH s AS ("
     "  INSERT INTO session (session_id, name, pool_id, state, revision, replicas, priority, spec,"
     "                       lost_after_ms, created_by, replace_lost, replace_after_ms,"
-    "                       replacements_max, replace_failed, max_unavailable, indexes)"
-    "  SELECT $1, $2, p.pool_id, 1, 1, $4, $5, $6, $7, $8, $22, $23, $24, $25, $26, $4"
+    "                       replacements_max, replace_failed, max_unavailable, indexes,"
+    "                       keep_replacement)"
+    "  SELECT $1, $2, p.pool_id, 1, 1, $4, $5, $6, $7, $8, $22, $23, $24, $25, $26, $4, $32"
     "  FROM pool p WHERE p.name = $3"
     "  ON CONFLICT (name) WHERE state <> 3 DO NOTHING"
     "  RETURNING session_id, name, pool_id, priority, replicas),"
@@ -259,6 +260,7 @@ session_insert(struct pg *pg, const struct store_session_new *n, struct arena *a
 	pg_add_int4(&p, (int32_t)n->spread_skew);
 	pg_add_text(&p, n->apart_by ? n->apart_by : "");
 	pg_add_int4(&p, (int32_t)n->apart_max);
+	pg_add_bool(&p, n->keep_replacement);
 	if (pg_run(pg, &create, &p, &r, err) != 0)
 		return -1;
 	*ret_created = PQntuples(r) > 0;

@@ -38,6 +38,7 @@ update_params(struct pg_params *p, const struct store_session_new *n, uint64_t r
 	pg_add_int4(p, (int32_t)n->spread_skew);
 	pg_add_text(p, n->apart_by ? n->apart_by : "");
 	pg_add_int4(p, (int32_t)n->apart_max);
+	pg_add_bool(p, n->keep_replacement);
 }
 
 /* Why was no row touched? */
@@ -58,7 +59,8 @@ pg_store_session_update(struct store *s, const struct store_session_new *n, uint
 	static const struct pg_statement update = {"session_update",
 	    "WITH u AS (UPDATE session SET revision = revision + 1, spec = $4, replicas = $5,"
 	    "   priority = $6, lost_after_ms = $7, replace_lost = $8, replace_after_ms = $9,"
-	    "   replacements_max = $10, replace_failed = $11, max_unavailable = $12,"
+	    "   replacements_max = $10, replace_failed = $11, max_unavailable = $12, "
+	    "keep_replacement = $30,"
 	    "   previous_spec = CASE WHEN $3 THEN spec ELSE previous_spec END,"
 	    "   template_revision = CASE WHEN $3 THEN revision + 1 ELSE template_revision END,"
 	    "   rolling = rolling OR $3,"

@@ -82,8 +82,10 @@ static const struct invariant invariants[] = {
 	" > greatest(generation, (SELECT term_floor()))",
 	"executor_id::text"),
     LOOK("one_living_attempt_per_index",
-	"(SELECT session_id, idx FROM executor WHERE rank < 90 GROUP BY 1, 2 HAVING count(*) > 1) "
-	"x",
+	/* But for an original that has a replacement beside it, and who was not kept and stops. */
+	"(SELECT session_id, idx FROM executor e WHERE rank < 90 AND stopped_for <> 'keep'"
+	" AND NOT EXISTS (SELECT 1 FROM relieved r WHERE r.executor_id = e.executor_id)"
+	" GROUP BY 1, 2 HAVING count(*) > 1) x",
 	"x.session_id::text || '/' || x.idx"),
     LOOK("an_ended_executor_is_told_to_be_forgotten",
 	"executor e JOIN host_executor x USING (executor_id) JOIN host h ON h.host_id = x.host_id"

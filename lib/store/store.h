@@ -51,7 +51,7 @@ DEFINE_CLEANUP(struct store *, store_free);
 MUST_USE int store_ping(struct store *s, int64_t *ret_now_us, struct err *err);
 
 /* ---- schema and cell ---- */
-#define STORE_SCHEMA_VERSION 10
+#define STORE_SCHEMA_VERSION 11
 /* Applies what is missing, one transaction per file, under a polled advisory lock; *ret_applied
  * counts. ERR_CONFLICT: an applied file changed (checksum) or the schema is newer, naming both. */
 MUST_USE int store_migrate(struct store *s, unsigned *ret_applied, struct err *err);

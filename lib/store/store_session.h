@@ -24,7 +24,11 @@ struct store_session_new {
 	uint32_t max_unavailable; /* >= 1: the disruption budget that drain and rollout share */
 	bool replace_lost;
 	bool replace_failed; /* its hosts restart it: what one gave up on is tried elsewhere */
-	uint32_t replace_after_ms, replacements_max; /* per executor; 0: no bound */
+	/* Less than lost_after_ms: a replacement before it is given up, and one of the two is kept
+	 * when its host is back (K24); more: it is queued so much later. */
+	uint32_t replace_after_ms;
+	bool keep_replacement;     /* not the original */
+	uint32_t replacements_max; /* per executor; 0: no bound */
 	const char *who;
 	const char *key;               /* idempotency key, NULL: none */
 	const struct id *executor_ids; /* replicas of them, minted by the caller, ascending */

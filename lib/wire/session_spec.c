@@ -232,16 +232,10 @@ check_restart(const Fairlead__V1__RestartPolicy *r, struct err *err)
 static int
 check_disconnect(const Fairlead__V1__DisconnectPolicy *d, struct err *err)
 {
-	if (strcmp(d->keep, "replacement") == 0)
+	if (strcmp(d->keep, "original") != 0 && strcmp(d->keep, "replacement") != 0)
 		return err_field(err, ERR_INVALID, "disconnect.keep",
-		    "disconnect.keep: replacement comes later; allowed: original");
-	if (strcmp(d->keep, "original") != 0)
-		return err_field(err, ERR_INVALID, "disconnect.keep",
-		    "disconnect.keep: \"%.40s\" is unknown; allowed: original", d->keep);
-	if (d->replace_after_ms < d->lost_after_ms)
-		return err_field(err, ERR_INVALID, "disconnect.replace_after_ms",
-		    "disconnect.replace_after_ms: before lost_after (%u ms) comes later",
-		    d->lost_after_ms);
+		    "disconnect.keep: \"%.40s\" is unknown; allowed: original, replacement",
+		    d->keep);
 	if (d->stop_on_host_after_ms && d->stop_on_host_after_ms < BOUND_SILENCE_LEAST_MS)
 		return err_field(err, ERR_INVALID, "disconnect.stop_on_host_after_ms",
 		    "disconnect.stop_on_host_after_ms: %u is out of range; allowed: at least %d "
@@ -311,7 +305,9 @@ session_spec_warning(const Fairlead__V1__SessionSpec *checked, struct arena *are
 {
 	const Fairlead__V1__DisconnectPolicy *d = checked->disconnect;
 	uint32_t grace_ms = checked->executor->stop_grace_ms;
-	bool said = d->stop_on_host_after_ms ||
+	bool early = d->replace_after_ms < d->lost_after_ms;
+	uint32_t after_ms = early ? d->replace_after_ms : d->lost_after_ms;
+	bool said = early || d->stop_on_host_after_ms ||
 		    d->replace_set_case != FAIRLEAD__V1__DISCONNECT_POLICY__REPLACE_SET__NOT_SET;
 
 	/* Of what nobody chose nobody is warned: every session would be. */
@@ -320,13 +316,13 @@ session_spec_warning(const Fairlead__V1__SessionSpec *checked, struct arena *are
 	if (!d->stop_on_host_after_ms)
 		return "a host that is cut off runs an executor on while its replacement runs "
 		       "elsewhere; disconnect.stop_on_host_after ends it";
-	if ((uint64_t)d->stop_on_host_after_ms + grace_ms < d->lost_after_ms)
+	if ((uint64_t)d->stop_on_host_after_ms + grace_ms < after_ms)
 		return NULL;
 	return arena_printf(arena,
 	    "an executor and its replacement may run at the same time: "
 	    "disconnect.stop_on_host_after (%u ms) + executor.stop_grace (%u ms) is not less "
-	    "than disconnect.lost_after (%u ms)",
-	    d->stop_on_host_after_ms, grace_ms, d->lost_after_ms);
+	    "than disconnect.%s (%u ms)",
+	    d->stop_on_host_after_ms, grace_ms, early ? "replace_after" : "lost_after", after_ms);
 }
 
 Fairlead__V1__ExecutorSpec *

@@ -54,6 +54,7 @@ wish(struct world *w, const struct sim_session *s)
 	    .replace_failed = s->restarts,
 	    .replicas = s->replicas,
 	    .lost_after_ms = s->lost_after_ms,
+	    .replace_after_ms = s->lost_after_ms,
 	    .accept_timeout_ms = s->accept_timeout_ms,
 	    .max_unavailable = s->max_unavailable,
 	    .who = USER};

@@ -492,18 +492,22 @@ replacing_unsaid_is_replacing_and_no_difference_E7(void **state)
 }
 
 static void
-what_is_not_built_yet_is_refused_by_name(void **state)
+a_policy_for_silent_hosts_is_checked_by_name_K24(void **state)
 {
+	Fairlead__V1__SessionSpec *s;
+
 	(void)state;
-	assert_refused(DECLARED("disconnect: { keep: replacement }\n"), "disconnect.keep",
-	    "web.yaml:3: disconnect.keep: replacement comes later; allowed: original");
 	assert_refused(DECLARED("disconnect: { keep: both }\n"), "disconnect.keep",
-	    "\"both\" is unknown; allowed: original");
-	assert_refused(DECLARED("disconnect: { lost_after: 30s, replace_after: 29s }\n"),
-	    "disconnect.replace_after", "before lost_after (30000 ms) comes later");
+	    "\"both\" is unknown; allowed: original, replacement");
+	assert_refused(DECLARED("disconnect: { replace_after: 999ms }\n"),
+	    "disconnect.replace_after", "999 is out of range; allowed: 1000 to 2073600000");
 	assert_refused(DECLARED("disconnect: { replace: perhaps }\n"), "disconnect.replace",
 	    "allowed: true, false");
-	parsed(DECLARED("disconnect: { lost_after: 30s, replace_after: 30s, keep: original }\n"));
+	s = parsed(
+	    DECLARED("disconnect: { lost_after: 30s, replace_after: 5s, keep: replacement }\n"));
+	assert_int_equal(s->disconnect->replace_after_ms, 5000);
+	assert_string_equal(s->disconnect->keep, "replacement");
+	parsed(DECLARED("disconnect: { lost_after: 30s, replace_after: 60s, keep: original }\n"));
 }
 
 static void
@@ -578,6 +582,21 @@ an_overlap_that_was_chosen_is_warned_about_K24(void **state)
 	assert_null(warning_of(0, 0));
 }
 
+static void
+a_replacement_beside_its_original_is_warned_about_K24(void **state)
+{
+	Fairlead__V1__SessionSpec *s =
+	    parsed(DECLARED("disconnect: { lost_after: 30s, replace_after: 10s }\n"));
+
+	(void)state;
+	assert_non_null(strstr(session_spec_warning(s, arena), "stop_on_host_after"));
+	s->disconnect->stop_on_host_after_ms = 5000;
+	assert_non_null(strstr(
+	    session_spec_warning(s, arena), "not less than disconnect.replace_after (10000 ms)"));
+	s->disconnect->stop_on_host_after_ms = 4999;
+	assert_null(session_spec_warning(s, arena));
+}
+
 int
 main(void)
 {
@@ -601,11 +620,12 @@ main(void)
 	    TEST(more_differences_than_there_is_room_for_are_counted_and_long_values_cut),
 	    TEST(checking_twice_changes_nothing),
 	    TEST(replacing_unsaid_is_replacing_and_no_difference_E7),
-	    TEST(what_is_not_built_yet_is_refused_by_name),
+	    TEST(a_policy_for_silent_hosts_is_checked_by_name_K24),
 	    TEST(restarting_nothing_takes_no_numbers),
 	    TEST(a_restart_policy_is_completed_and_goes_down_to_the_host_E10),
 	    TEST(a_restart_policy_has_sound_pauses),
 	    TEST(an_overlap_that_was_chosen_is_warned_about_K24),
+	    TEST(a_replacement_beside_its_original_is_warned_about_K24),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
