@@ -164,6 +164,9 @@ pg_store_schema_check(struct store *s, unsigned *ret_version, struct err *err)
 {
 	unsigned version = 0;
 
+	/* By itself: a database that is not there has no schema either, and needs no migration. */
+	if (pg_connect(pg_of(s), err) != 0)
+		return -1;
 	if (newest_version(pg_of(s), &version, err) != 0) {
 		if (err->kind != ERR_NOT_FOUND)
 			return -1;
