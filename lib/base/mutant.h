@@ -45,6 +45,12 @@
 #ifndef FL_MUTANT_digests_never_compared
 #define FL_MUTANT_digests_never_compared 0 /* K19: nobody misses a report */
 #endif
+#ifndef FL_MUTANT_restore_keeps_term
+#define FL_MUTANT_restore_keeps_term 0 /* K6: numbers of the lost history are given again */
+#endif
+#ifndef FL_MUTANT_restore_keeps_queued
+#define FL_MUTANT_restore_keeps_queued 0 /* K6: who waits may have been sent already */
+#endif
 /* Order that lives in threads: the simulation's own order is what is broken. */
 #ifndef FL_MUTANT_ack_before_commit
 #define FL_MUTANT_ack_before_commit 0 /* invariant 2 */

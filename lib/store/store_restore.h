@@ -24,4 +24,8 @@ extern const char store_restore_before[];
  * NULL: no memory. */
 const char *store_restore_after(struct arena *a, uint64_t term_min);
 
+/* The same for a cell in memory that somebody kept. */
+struct store;
+void store_memory_restore(struct store *s, uint64_t term_min);
+
 #endif

@@ -26,6 +26,8 @@ mutant(contiguous_before_last_page services/agent/core/agent_sync.c)
 mutant(contact_from_receipt services/agent/core/agent_session.c)
 mutant(expiry_by_host_clock services/agent/core/agent_take.c)
 mutant(digests_never_compared services/hub/entropy.c)
+mutant(restore_keeps_term lib/store/memory_restore.c)
+mutant(restore_keeps_queued lib/store/memory_restore.c)
 mutant(ack_before_commit tests/property/sim/sim_intake.c)
 mutant(publish_before_commit tests/property/sim/sim_scheduler.c)
 

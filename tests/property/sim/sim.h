@@ -146,6 +146,7 @@ struct sim_known {
 	bool stop_asked; /* by a user */
 	bool excused;    /* the control plane gave it up: its successor may live beside it */
 	bool unheard;    /* FL_REPORTS was wiped with a report of it */
+	bool forgotten;  /* of a history that the rows do not have any more */
 	bool moved;      /* stopped by a drain or a rollout, and nobody has taken its place yet */
 	bool replaced;   /* somebody has, or nobody needs to */
 	bool taken;      /* it ran, or ended: its place was taken */
@@ -186,12 +187,14 @@ struct world {
 	struct clock_manual clock; /* Postgres', and the control plane's */
 	struct sim_event *heap;
 	size_t heap_count, heap_capacity;
-	uint64_t event_count;
-	struct arena *arena; /* of one event */
+	uint64_t event_count, ids; /* ever */
+	struct arena *arena;       /* of one event */
 	struct bus *bus; /* delivers to hosts alone: what services say to each other may be lost */
 	struct bus_sub *told;
 	struct store *store;                   /* the root of the cell, always there */
 	int64_t store_away_us, store_shaky_us; /* for services: until then */
+	struct world *past; /* whose store it is since a restore; NULL: there was none */
+	int64_t snapshot_us, restore_us; /* 0: there will be none */
 	struct scheduler_metrics metrics;
 	struct sim_host hosts[SIM_HOSTS_MAX];
 	size_t host_count;
@@ -205,6 +208,10 @@ struct world {
 	uint64_t epochs[SIM_HOSTS_MAX], host_seqs[SIM_HOSTS_MAX];
 	bool rows_changed; /* the store was written in this event */
 };
+
+/* ---- sim_id.c ---- */
+/* Ids that are made from here on are this world's. */
+void world_enter(struct world *w);
 
 /* ---- sim_world.c: time, chance, history ---- */
 void world_init(struct world *w, uint64_t seed, bool chaos);
@@ -269,6 +276,11 @@ void process_stop(struct sim_host *h, const struct agent_effect *effect);
 void process_destroy(struct sim_host *h, const struct agent_effect *effect);
 void process_adopt(struct sim_host *h);
 void host_step(struct sim_host *h, const struct agent_event *event);
+
+/* ---- sim_restore.c ---- */
+/* Maybe. */
+void restore_plan(struct world *w);
+void restore_done(struct world *w);
 
 /* ---- sim_store.c ---- */
 struct store *sim_store_new(struct world *w);

@@ -104,7 +104,8 @@ journal_lost_check(struct world *w, const struct sim_known *k, const struct stor
 	const struct sim_host *h = host_named(w, e->host_id);
 
 	if (e->state == EXECUTOR_LOST && strcmp(e->reason, "journal_lost") == 0 && h &&
-	    !k->unheard && (k->placed_us > h->journal_since_us || h->journal_since_us == 0))
+	    !k->unheard && !w->past &&
+	    (k->placed_us > h->journal_since_us || h->journal_since_us == 0))
 		world_violated(
 		    w, "I7 %s is said journal_lost, and %s has its journal", name_of(w, k), h->id);
 }
@@ -160,6 +161,7 @@ row_seen(struct world *w, const struct store_executor *e)
 	k->taken = k->taken || e->state == EXECUTOR_RUNNING || executor_state_ended(e->state);
 	k->moved = k->moved || was_moved(e);
 	k->excused = k->excused || given_up(w, e);
+	k->forgotten = k->forgotten || strcmp(e->reason, "restored") == 0;
 	journal_lost_check(w, k, e);
 }
 
@@ -220,7 +222,7 @@ place_taken(struct world *w, const struct sim_known *k, const struct sim_session
 	for (size_t i = 0; i < w->known_count; i++) {
 		const struct sim_known *other = &w->known[i];
 
-		if (other > k && other->taken && other->index == k->index &&
+		if (other > k && other->taken && !other->forgotten && other->index == k->index &&
 		    strcmp(other->session, k->session) == 0)
 			return true;
 	}
@@ -235,7 +237,8 @@ budget_check(struct world *w)
 
 	for (size_t i = 0; i < w->known_count; i++) {
 		struct sim_known *k = &w->known[i];
-		const struct sim_session *s = k->moved && !k->replaced ? session_of(w, k) : NULL;
+		const struct sim_session *s =
+		    k->moved && !k->replaced && !k->forgotten ? session_of(w, k) : NULL;
 		size_t at;
 
 		if (!s)
@@ -288,7 +291,7 @@ check_alone(struct world *w, const struct sim_known *k, const struct sim_host *h
 		if (other == k || !h->processes[i].alive || other->index != k->index ||
 		    strcmp(other->session, k->session) != 0)
 			continue;
-		if (!older->excused)
+		if (!older->excused && !k->forgotten && !other->forgotten)
 			world_violated(w, "I2 %s starts while %s lives on %s", name_of(w, k),
 			    name_of(w, other), h->id);
 	}
@@ -304,12 +307,11 @@ check_started(struct sim_host *h, const struct sim_process *p)
 	struct store_executor row;
 	struct err err = {0};
 
-	if (store_executor_get(w->store, &p->id, w->arena, &row, &err) != 0) {
+	if (store_executor_get(w->store, &p->id, w->arena, &row, &err) == 0)
+		row_seen(w, &row);
+	else if (!k->forgotten)
 		world_violated(w, "I1 %s starts what nobody ordered: %s", h->id, err.text);
-		return;
-	}
-	row_seen(w, &row);
-	if (strcmp(row.host_id, h->id) != 0)
+	if (!k->forgotten && strcmp(row.host_id, h->id) != 0)
 		world_violated(w, "I1 %s starts on %s and is %s on %s", name_of(w, k), h->id,
 		    executor_state_text(row.state), *row.host_id ? row.host_id : "no host");
 	if (k->host >= 0 && (size_t)k->host != host_index(h))
@@ -469,7 +471,7 @@ end_index(struct world *w, const struct sim_session *s, uint64_t revision, uint3
 	for (size_t i = 0; i < w->known_count; i++) {
 		const struct sim_known *k = &w->known[i];
 
-		if (strcmp(k->session, s->name) == 0 && k->index == index)
+		if (strcmp(k->session, s->name) == 0 && k->index == index && !k->forgotten)
 			newest = k; /* they are known in the order in which they were made */
 	}
 	if (newest && newest->state == EXECUTOR_RUNNING && newest->revision != revision &&
@@ -502,7 +504,7 @@ end_session(struct world *w, const struct sim_session *s)
 	for (size_t i = 0; i < w->known_count && !s->closed; i++) {
 		const struct sim_known *k = &w->known[i];
 
-		if (k->index >= s->replicas && strcmp(k->session, s->name) == 0 &&
+		if (k->index >= s->replicas && strcmp(k->session, s->name) == 0 && !k->forgotten &&
 		    !executor_state_ended(k->state))
 			world_violated(w, "I5 %s is one too many", name_of(w, k));
 	}

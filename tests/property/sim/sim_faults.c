@@ -181,6 +181,8 @@ misfortune_init(struct world *w)
 	_Static_assert(COUNT_OF(faults) <= SIM_FAULT_KINDS_MAX, "each has a place");
 	w->hurries = world_chance(w, 300);
 	w->digests = world_chance(w, 500);
+	if (w->chaos)
+		restore_plan(w);
 	w->lose = one_of(w, lose, COUNT_OF(lose));
 	w->repeat = one_of(w, repeat, COUNT_OF(repeat));
 	w->overtake = one_of(w, overtake, COUNT_OF(overtake));

@@ -67,27 +67,54 @@ operator_drain(struct world *w)
 	world_at(w, world_between(w, 5, 90) * SECOND_US, lift_later, h, 0);
 }
 
+static struct store_command *
+commands_list(struct world *w, uint32_t states, size_t *ret_n)
+{
+	const struct store_command_query q = {.states = states, .limit = 100};
+	struct store_command *rows;
+	struct err err = {0};
+
+	*ret_n = 0;
+	if (store_command_list(w->store, &q, w->arena, &rows, ret_n, &err) == 0)
+		return rows;
+	world_violated(w, "list of commands: %s", err.text);
+	return NULL;
+}
+
+static void
+replay(struct world *w, const struct store_command *c)
+{
+	struct store_command answer;
+	struct err err = {0};
+
+	world_say(w, "operator replays %s/%u.%u", c->session, c->index, c->attempt);
+	expect(w, "replay",
+	    store_command_replay(
+		w->store, &c->executor_id, c->generation, OPERATOR, w->arena, &answer, &err),
+	    ERR_CONFLICT, &err);
+}
+
 void
 operator_replay(struct world *w)
 {
-	const struct store_command_query q = {
-	    .states = 1u << COMMAND_DEAD | 1u << COMMAND_EXPIRED, .limit = 100};
-	struct store_command *rows, *chosen, answer;
-	struct err err = {0};
 	size_t n;
+	const struct store_command *rows =
+	    commands_list(w, 1u << COMMAND_DEAD | 1u << COMMAND_EXPIRED, &n);
 
-	if (store_command_list(w->store, &q, w->arena, &rows, &n, &err) != 0) {
-		world_violated(w, "list of commands: %s", err.text);
-		return;
-	}
-	if (n == 0)
-		return;
-	chosen = &rows[world_draw(w, n)];
-	world_say(w, "operator replays %s/%u.%u", chosen->session, chosen->index, chosen->attempt);
-	expect(w, "replay",
-	    store_command_replay(w->store, &chosen->executor_id, chosen->generation, OPERATOR,
-		w->arena, &answer, &err),
-	    ERR_CONFLICT, &err);
+	if (n > 0)
+		replay(w, &rows[world_draw(w, n)]);
+}
+
+/* What was said so often and not answered waits for a person: of what was never accepted no digest
+ * tells. */
+static void
+dead_replay(struct world *w)
+{
+	size_t n;
+	const struct store_command *rows = commands_list(w, 1u << COMMAND_DEAD, &n);
+
+	for (size_t i = 0; i < n; i++)
+		replay(w, &rows[i]);
 }
 
 void
@@ -95,9 +122,15 @@ operator_tidies(struct world *w)
 {
 	struct store_session answer;
 	struct err err = {0};
+	size_t stopped;
 
-	for (size_t i = 0; i < w->host_count; i++)
+	for (size_t i = 0; i < w->host_count; i++) {
 		lift(w, &w->hosts[i]);
+		expect(w, "stop of what is unknown",
+		    store_unknown_stop(w->store, w->hosts[i].id, OPERATOR, &stopped, &err),
+		    ERR_NOT_FOUND, &err);
+	}
+	dead_replay(w);
 	for (size_t i = 0; i < w->session_count; i++) {
 		const struct sim_session *s = &w->sessions[i];
 

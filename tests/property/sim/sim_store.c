@@ -10,7 +10,6 @@
 
 struct sim_store {
 	struct store base;
-	struct store *inner;
 	struct world *world;
 };
 
@@ -44,7 +43,7 @@ unavailable(struct world *w, const char *what, enum answer answer, struct err *e
 		enum answer answer = answer_of(of->world);                                         \
 		int result = -1;                                                                   \
                                                                                                    \
-		s = of->inner;                                                                     \
+		s = of->world->store;                                                              \
 		if (answer != ANSWER_NEVER_ASKED)                                                  \
 			result = store_##name arguments;                                           \
 		if (answer == ANSWER)                                                              \
@@ -57,7 +56,6 @@ STORE_OPS(WRAP)
 static void
 wrapped_free(struct store *s)
 {
-	store_free(((struct sim_store *)s)->inner);
 	free(s);
 }
 
@@ -75,7 +73,6 @@ sim_store_new(struct world *w)
 	if (!s)
 		abort();
 	s->base.ops = &wrapped;
-	s->inner = store_memory_new(w->store, &w->clock.clock);
 	s->world = w;
 	return &s->base;
 }

@@ -151,6 +151,7 @@ void
 world_init(struct world *w, uint64_t seed, bool chaos)
 {
 	*w = (struct world){.seed = seed, .random = seed * 2 + 1, .chaos = chaos, .history = 1};
+	world_enter(w);
 	for (int i = 0; i < 8; i++)
 		(void)world_draw(w, 2); /* small seeds are alike at first */
 	clock_manual_init(&w->clock, START_US);
@@ -174,10 +175,13 @@ world_init(struct world *w, uint64_t seed, bool chaos)
 void
 world_run_until(struct world *w, int64_t until_us)
 {
+	world_enter(w);
 	while (w->heap_count > 0 && w->heap[0].at_us <= until_us && !*w->why) {
 		struct sim_event e = heap_take(w);
 
 		clock_manual_advance(&w->clock, e.at_us - w->now_us);
+		if (w->past)
+			clock_manual_advance(&w->past->clock, e.at_us - w->now_us);
 		w->now_us = e.at_us;
 		arena_reset(w->arena);
 		e.fn(w, &e);
@@ -209,6 +213,7 @@ world_done(struct world *w)
 	stream_wipe_commands(w);
 	stream_wipe_reports(w);
 	store_free(w->store);
+	restore_done(w);
 	net_done(w);
 	arena_free(w->arena);
 }

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "err.h"
 #include "store.h"
+#include "store_restore.h"
 
 #define START_US INT64_C(1800000000000000)
 
@@ -270,6 +271,64 @@ an_answer_without_room_places_nobody(void **state)
 	world_close(&w);
 }
 
+/* ---- a copy that is put back ---- */
+
+#define TERM_1 (UINT64_C(1) << 40)
+
+static void
+a_restored_cell_gives_numbers_above_all_it_gave_K6(void **state)
+{
+	struct store_lease before = {.name = "scheduler-default"}, after = before;
+	struct store_violation *violations;
+	struct store_cell cell;
+	struct store_host host;
+	struct world w;
+	size_t n;
+	bool held;
+
+	(void)state;
+	world_open(&w);
+	hello_say(&w);
+	session_make(&w);
+	assert_int_equal(store_lease_hold(w.s, &before, "a", &held, &w.err), 0);
+	store_memory_restore(w.s, 1);
+	assert_int_equal(store_host_get(w.s, "h1", w.a, &host, &w.err), 0);
+	assert_int_equal(host.epoch, TERM_1 + 1);
+	assert_int_equal(host.host_seq, TERM_1);
+	assert_int_equal(store_lease_hold(w.s, &after, "b", &held, &w.err), 0);
+	assert_true(held);
+	assert_true(after.epoch > TERM_1);
+	/* Nobody had a command: each may have got one in the history that is lost. */
+	assert_int_equal(store_cell_get(w.s, w.a, &cell, &w.err), 0);
+	assert_int_equal(cell.term, 1);
+	assert_int_equal(cell.executors[EXECUTOR_CANCELLED], 2);
+	assert_int_equal(cell.executors[EXECUTOR_QUEUED], 2);
+	assert_int_equal(store_verify(w.s, w.a, &violations, &n, &w.err), 0);
+	assert_int_equal(n, 0);
+	world_close(&w);
+}
+
+static void
+a_restored_run_has_its_time_anew_K6(void **state)
+{
+	struct store_lease lease = {.name = "scheduler-default"};
+	struct world w;
+	bool held;
+
+	(void)state;
+	world_open(&w);
+	story(&w, &lease);
+	clock_manual_advance(&w.clock, 900 * MS_US);
+	store_memory_restore(w.s, 1);
+	lease.epoch = 0;
+	assert_int_equal(store_lease_hold(w.s, &lease, "t", &held, &w.err), 0);
+	clock_manual_advance(&w.clock, 900 * MS_US);
+	assert_int_equal(expire(&w, &lease), 0);
+	clock_manual_advance(&w.clock, 200 * MS_US);
+	assert_int_equal(expire(&w, &lease), 2);
+	world_close(&w);
+}
+
 int
 main(void)
 {
@@ -278,6 +337,8 @@ main(void)
 	    cmocka_unit_test(a_lease_lasts_as_long_as_the_clock_says_K26),
 	    cmocka_unit_test(stores_of_one_root_share_a_cell_that_the_last_one_keeps),
 	    cmocka_unit_test(a_run_expires_when_the_clock_passes_its_deadline_K13),
+	    cmocka_unit_test(a_restored_cell_gives_numbers_above_all_it_gave_K6),
+	    cmocka_unit_test(a_restored_run_has_its_time_anew_K6),
 	    cmocka_unit_test(the_same_calls_at_the_same_times_give_the_same_answers),
 	    cmocka_unit_test(an_answer_without_room_places_nobody),
 	};
