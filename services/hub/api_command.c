@@ -190,5 +190,6 @@ handle_command_drop(
 	if (command_named(api, q->name, true, &id, &generation, err) != 0 ||
 	    store_command_drop(api->store, &id, generation, api->who, api->arena, &row, err) != 0)
 		return -1;
+	crash_point("hub.command_drop.after_commit");
 	return convert_command(&row, api->arena, &ret->command, err);
 }

@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "clock.h"
 #include "convert.h"
+#include "crash.h"
 #include "err.h"
 #include "hub.h"
 #include "liveness.h"
@@ -105,6 +106,7 @@ handle_host_rm(
 	if (name_check(q->host_id, "host_id", err) != 0 ||
 	    store_host_remove(api->store, q->host_id, q->confirm, api->who, err) != 0)
 		return -1;
+	crash_point("hub.host_rm.after_commit");
 	return host_get(api, q->host_id, &ret->host, err);
 }
 
@@ -123,8 +125,10 @@ handle_host_lost(
 		    "its executors are replaced at once, even if they still run");
 		return err_hint(err, "--confirm when the machine is certainly gone");
 	}
-	if (store_host_confirm_lost(api->store, q->host_id, api->who, err) != 0 ||
-	    host_get(api, q->host_id, &ret->host, err) != 0)
+	if (store_host_confirm_lost(api->store, q->host_id, api->who, err) != 0)
+		return -1;
+	crash_point("hub.host_lost.after_commit");
+	if (host_get(api, q->host_id, &ret->host, err) != 0)
 		return -1;
 	hub_nudge(api->hub, ret->host->pool);
 	return 0;
@@ -176,6 +180,8 @@ handle_host_drain(
 	if (!q->dry_run && store_host_drain(api->store, q->host_id, true, q->deadline_ms, q->reason,
 			       api->who, err) != 0)
 		return -1;
+	if (!q->dry_run)
+		crash_point("hub.host_drain.after_commit");
 	if (host_get(api, q->host_id, &ret->host, err) != 0)
 		return -1;
 	ret->executors = ret->host->executors;
@@ -195,6 +201,7 @@ handle_host_undrain(
 	if (name_check(q->host_id, "host_id", err) != 0 ||
 	    store_host_drain(api->store, q->host_id, false, 0, "", api->who, err) != 0)
 		return -1;
+	crash_point("hub.host_drain.after_commit");
 	return host_get(api, q->host_id, &ret->host, err);
 }
 
@@ -206,8 +213,10 @@ host_cordon(struct api *api, const char *host_id, bool cordon, const char *reaso
 		return -1;
 	if (reason_check(reason, err) != 0)
 		return -1;
-	if (store_host_cordon(api->store, host_id, cordon, reason, api->who, err) != 0 ||
-	    host_get(api, host_id, ret, err) != 0)
+	if (store_host_cordon(api->store, host_id, cordon, reason, api->who, err) != 0)
+		return -1;
+	crash_point("hub.host_cordon.after_commit");
+	if (host_get(api, host_id, ret, err) != 0)
 		return -1;
 	hub_nudge(api->hub, (*ret)->pool);
 	return 0;

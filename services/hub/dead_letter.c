@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "crash.h"
 #include "err.h"
 #include "headers.h"
 #include "hub.h"
@@ -81,6 +82,7 @@ dead_letter_put(
 	letter_write(&l, h, m, why);
 	if (bus_js_publish(h->intake_bus, &l.out, DEAD_LETTER_TIMEOUT_MS, &ack, err) != 0)
 		return err_wrap(err, "dead letter of %s", bus_msg_subject(m));
+	crash_point("hub.dead_letter.after_publish");
 	hub_metrics_dead_letter(h->metrics, err_row(why->kind)->name);
 	log_warn("report.dead_letter", LOG_STR("subject", bus_msg_subject(m)),
 	    LOG_STR("dead", l.subject), LOG_ERR(why));

@@ -51,7 +51,9 @@ poison(struct intake *s, struct bus_msg *m, const struct err *why)
 		    LOG_ERR(&err));
 		if (bus_msg_nak(m, NAK_DELAY_MS, &ignored) != 0)
 			log_debug("report.nak_failed", LOG_ERR(&ignored));
+		return;
 	}
+	crash_point("hub.dead_letter.after_term");
 }
 
 static void

@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "clock.h"
+#include "crash.h"
 #include "err.h"
 #include "hub.h"
 #include "hub_metrics.h"
@@ -60,10 +61,12 @@ look_at(struct judge_look *l, const struct roster_host *host, int64_t now_us,
 }
 
 static void
-wrote(struct judge_look *l, const char *verdict, size_t n)
+wrote(struct judge_look *l, const char *verdict, const char *point, size_t n)
 {
 	if (n == 0)
 		return;
+	(void)point; /* where no points are compiled in */
+	crash_point(point);
 	hub_metrics_verdicts(l->hub->metrics, verdict, n);
 	log_info("judge.verdicts", LOG_STR("verdict", verdict), LOG_UINT("hosts", n));
 }
@@ -85,11 +88,11 @@ verdicts_write(struct judge_look *l, const struct findings *f, int64_t now_us, s
 
 	if (store_host_suspect(l->store, &l->lease, f->suspect, f->suspect_count, &n, err) != 0)
 		return -1;
-	wrote(l, "suspect", n);
+	wrote(l, "suspect", "hub.verdict_suspect.after_commit", n);
 	remember(l, f->suspect, f->suspect_count, HOST_SUSPECT, now_us);
 	if (store_host_heard(l->store, &l->lease, f->heard, f->heard_count, &n, err) != 0)
 		return -1;
-	wrote(l, "ready", n);
+	wrote(l, "ready", "hub.verdict_ready.after_commit", n);
 	remember(l, f->heard, f->heard_count, HOST_READY, now_us);
 	return 0;
 }
@@ -108,7 +111,7 @@ roster_reload(struct judge_look *l, int64_t now_us, struct err *err)
 		return 0;
 	if (store_host_lost(l->store, &l->lease, &n, err) != 0)
 		return -1;
-	wrote(l, "lost", n);
+	wrote(l, "lost", "hub.verdict_lost.after_commit", n);
 	if (store_judge_roster(l->store, l->arena, &rows, &count, err) != 0)
 		return -1;
 	l->roster_us = now_us;

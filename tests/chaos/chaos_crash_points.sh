@@ -94,6 +94,60 @@ changing_load() {
 	"$fairlead" session wait web --for closed --timeout 40s >/dev/null || fail "web closes"
 }
 
+# What is dead is dropped by a person.
+dropping_load() {
+	expiring_load
+	insist command drop "late/0#1@1" --timeout 3s
+}
+
+host_state_is() { # HOST STATE
+	"$fairlead" host show "$1" -o json | grep -q "\"state\": *\"host_$2\""
+}
+
+# A host is set aside and taken back.
+setting_aside_load() { # cordon|drain
+	insist host "$1" dev-2 --timeout 3s
+	insist host "un$1" dev-2 --timeout 3s
+}
+
+# A host that has ended is retired.
+retiring_load() {
+	wait_for 40 "hosts let go of what ended" gone
+	mkdir -p "$STORY_DATA/cell/hold"
+	: >"$STORY_DATA/cell/hold/dev-2"
+	kill "$(pid_of --host-id=dev-2)"
+	insist host rm dev-2 --confirm --timeout 3s
+}
+
+# A host falls silent and is heard again; then a person is sure that it is gone, and it comes back.
+judging_load() {
+	local agent
+	agent=$(pid_of --host-id=dev-2)
+	kill -STOP "$agent"
+	wait_for 40 "dev-2 is suspect" host_state_is dev-2 suspect
+	kill -CONT "$agent"
+	wait_for 40 "dev-2 is ready again" host_state_is dev-2 ready
+	kill -STOP "$agent"
+	wait_for 40 "dev-2 is suspect" host_state_is dev-2 suspect
+	insist host lost dev-2 --confirm --timeout 3s
+	wait_for 40 "dev-2 is lost" host_state_is dev-2 lost
+	kill -CONT "$agent"
+	wait_for 40 "dev-2 says hello" host_state_is dev-2 ready
+}
+
+stream_has() { # STREAM SUBJECT
+	nats_cli stream subjects "$1" | grep -q "$2"
+}
+
+# A report that nobody can read is put aside, and the others are not held up.
+poison_load() {
+	nats_cli pub fl.rpt.dev-1 garbage >/dev/null 2>&1 || fail "nats pub"
+	wait_for 60 "it is a dead letter" stream_has FL_DEAD fl.dead.invalid.dev-1
+	wait_for 60 "the hub died of it" test -e "$FAIRLEAD_CRASH_ONCE"
+	insist session create beside --timeout 3s -- true
+	wait_for 60 "what came after it is read" ended beside succeeded
+}
+
 load() {
 	insist session create long --timeout 3s -- sh -c "$(ledger_line long); sleep 1000"
 	insist session create stopped --timeout 3s -- sh -c "$(ledger_line stopped); sleep 1000"
@@ -114,6 +168,12 @@ load() {
 	case $FAIRLEAD_CRASH_AT in
 	*expire* | *sweep*) expiring_load ;;
 	hub.command_replay.*) replaying_load ;;
+	hub.command_drop.*) dropping_load ;;
+	hub.host_cordon.*) setting_aside_load cordon ;;
+	hub.host_drain.*) setting_aside_load drain ;;
+	hub.host_rm.*) retiring_load ;;
+	hub.host_lost.* | hub.verdict_*) judging_load ;;
+	hub.dead_letter.*) poison_load ;;
 	scheduler.exhaust.*) exhausting_load ;;
 	scheduler.lost.*) losing_load ;;
 	scheduler.displace.* | hub.session_update.*) changing_load ;;
@@ -139,7 +199,7 @@ fi
 cell() {
 	# Silence takes seconds to tell here; the other loads stop agents for longer than that.
 	case $FAIRLEAD_CRASH_AT in
-	scheduler.lost.*)
+	scheduler.lost.* | hub.host_lost.* | hub.verdict_*)
 		export FAIRLEAD_HUB_HEARTBEAT_INTERVAL=1s FAIRLEAD_HUB_SILENT_AFTER=3s
 		export FAIRLEAD_SCHEDULER_VERDICT_GRACE=3s
 		;;
@@ -176,6 +236,11 @@ export STORY_DATA FAIRLEAD_CRASH_AT FAIRLEAD_CRASH_ONCE STORY_LEDGER
 at_once=${FL_CHAOS_JOBS:-3} running=0 failed=0
 for service in hub scheduler agent; do
 	for name in $("$FL_BIN_DIR/fairlead-$service" --list-crash-points | awk '{print $1}'); do
+		[[ $name == ${FL_CHAOS_POINTS:-*} ]] || continue
+		if [[ $name == hub.dead_letter.* ]] && ! have_nats_cli; then
+			echo "skip  $name: the nats client is not there"
+			continue
+		fi
 		if [ $running -ge "$at_once" ]; then
 			wait -n || failed=$((failed + 1))
 			running=$((running - 1))
