@@ -52,16 +52,24 @@ route_of(const struct micro_request *r)
 	return endpoint->route;
 }
 
+/* An answer belongs to the trace of its question.  How many headers that is. */
+static size_t
+trace_header(const struct bus_msg *m, struct bus_header *ret)
+{
+	*ret = (struct bus_header){HEADER_TRACE, bus_msg_header(m, HEADER_TRACE)};
+	return ret->value && *ret->value ? 1 : 0;
+}
+
 /* The answer to a request that failed: the error object in the encoding the client speaks. */
 static void
 respond_error_take(
     struct micro_request *r, enum wire_encoding encoding, const struct err *e, struct arena *arena)
 {
 	Fairlead__V1__Error body = FAIRLEAD__V1__ERROR__INIT;
-	struct bus_header header = {.name = HEADER_CONTENT_TYPE};
+	struct bus_header headers[2] = {{.name = HEADER_CONTENT_TYPE}};
 	struct err ignored = {0};
 	void *data = NULL;
-	size_t size = 0;
+	size_t size = 0, n;
 
 	body.kind = (char *)(uintptr_t)err_row(e->kind)->name;
 	body.message = (char *)(uintptr_t)e->text;
@@ -69,8 +77,10 @@ respond_error_take(
 	body.hint = (char *)(uintptr_t)e->hint;
 	if (wire_encode(&body.base, encoding, arena, &data, &size, &ignored) != 0)
 		size = 0;
-	header.value = wire_content_type(body.base.descriptor, encoding, arena);
-	micro_respond_error_take(r, e, data, size, &header, header.value ? 1 : 0);
+	headers[0].value = wire_content_type(body.base.descriptor, encoding, arena);
+	n = headers[0].value ? 1 : 0;
+	n += trace_header(micro_request_msg(r), &headers[n]);
+	micro_respond_error_take(r, e, data, size, headers, n);
 }
 
 static int
@@ -129,14 +139,14 @@ request_serve(struct api *api, struct micro_request *r)
 	const struct bus_msg *m = micro_request_msg(r);
 	enum wire_encoding encoding = encoding_of(m);
 	int64_t from = clock_mono_us(clock_system());
-	struct bus_header header;
+	struct bus_header headers[2];
 	struct err err = {0};
 	void *data = NULL;
 	size_t size = 0;
 
-	if (request_handle(api, route, m, encoding, &data, &size, &header, &err) == 0) {
+	if (request_handle(api, route, m, encoding, &data, &size, &headers[0], &err) == 0) {
 		crash_point("hub.api.before_answer");
-		micro_respond_take(r, data, size, &header, 1);
+		micro_respond_take(r, data, size, headers, 1 + trace_header(m, &headers[1]));
 		hub_metrics_api(
 		    api->hub->metrics, route, true, clock_mono_us(clock_system()) - from);
 		return true;

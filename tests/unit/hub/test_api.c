@@ -86,6 +86,43 @@ a_request_that_fails_early_is_nobodys_else(void **state)
 	bus_unsubscribe(answers.sub);
 }
 
+/* Refused, and carried out: a dry run asks no database. */
+static void
+an_answer_belongs_to_the_trace_of_its_request(void **state)
+{
+	static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+	static const struct {
+		const char *subject, *body;
+		bool refused;
+	} rows[] = {
+	    {"fl.api.v1.session.get", "{}", true},
+	    {"fl.api.v1.session.create",
+		"{\"spec\":{\"name\":\"web\",\"replicas\":1,\"executor\":{\"command\":[\"true\"]}},"
+		"\"wait_for_hosts\":true,\"dry_run\":true}",
+		false},
+	};
+	const struct bus_header header = {"traceparent", trace};
+	struct hub_rig *r = *state;
+	struct api_service *s;
+
+	assert_int_equal(api_start(&r->hub, &s, &r->err), 0);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct bus_out out = {.subject = rows[i].subject,
+		    .data = rows[i].body,
+		    .size = strlen(rows[i].body),
+		    .headers = &header,
+		    .header_count = 1};
+		struct bus_msg *answer;
+
+		assert_int_equal(bus_request(r->hub.bus, &out, PATIENCE_MS, &answer, &r->err), 0);
+		assert_int_equal(
+		    bus_msg_header(answer, "Nats-Service-Error") != NULL, rows[i].refused);
+		assert_string_equal(bus_msg_header(answer, "traceparent"), trace);
+		bus_msg_free(answer);
+	}
+	api_stop(s);
+}
+
 /* One worker, and each question to this Postgres takes seconds. */
 static void
 a_stop_answers_all_at_once_where_postgres_stalls_R7(void **state)
@@ -113,6 +150,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, hub_rig_setup, hub_rig_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_request_that_fails_early_is_nobodys_else),
+	    TEST(an_answer_belongs_to_the_trace_of_its_request),
 	    TEST(a_stop_answers_all_at_once_where_postgres_stalls_R7),
 	};
 
