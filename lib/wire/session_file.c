@@ -33,44 +33,45 @@ static const struct row {
 	const char *key;
 	enum form form;
 	const char *field;
+	const char *until; /* of a range: the field that its end becomes */
 } rows[] = {
-    {"session", FORM_TEXT, "name"},
-    {"pool", FORM_TEXT, "pool"},
-    {"replicas", FORM_NUMBER, "replicas"},
-    {"priority", FORM_NUMBER, "priority"},
-    {"max_unavailable", FORM_NUMBER, "max_unavailable"},
-    {"accept_timeout", FORM_DURATION, "accept_timeout_ms"},
-    {"restart.policy", FORM_TEXT, "restart.policy"},
-    {"restart.max", FORM_NUMBER, "restart.max"},
-    {"restart.backoff", FORM_DURATION, "restart.backoff_ms"},
-    {"restart.backoff_max", FORM_DURATION, "restart.backoff_max_ms"},
-    {"restart.reset_after", FORM_DURATION, "restart.reset_after_ms"},
-    {"disconnect.lost_after", FORM_DURATION, "disconnect.lost_after_ms"},
-    {"disconnect.stop_on_host_after", FORM_DURATION, "disconnect.stop_on_host_after_ms"},
-    {"disconnect.replace", FORM_BOOL, "disconnect.replace"},
-    {"disconnect.replace_after", FORM_DURATION, "disconnect.replace_after_ms"},
-    {"disconnect.keep", FORM_TEXT, "disconnect.keep"},
-    {"placement.selector", FORM_TEXT, "placement.selector"},
-    {"placement.spread", FORM_TEXT, "placement.spread"},
-    {"placement.max_skew", FORM_NUMBER, "placement.max_skew"},
-    {"placement.anti_affinity", FORM_TEXT, "placement.anti_affinity"},
-    {"placement.max_per_value", FORM_NUMBER, "placement.max_per_value"},
-    {"executor.driver", FORM_TEXT, "executor.driver"},
-    {"executor.command", FORM_WORDS, "executor.command"},
-    {"executor.env", FORM_MAP, "executor.env"},
-    {"executor.user", FORM_TEXT, "executor.user"},
-    {"executor.working_dir", FORM_TEXT, "executor.working_dir"},
-    {"executor.resources.cpu", FORM_CPU, "executor.resources.cpu_millis"},
-    {"executor.resources.memory", FORM_BYTES, "executor.resources.memory_bytes"},
-    {"executor.resources.disk", FORM_BYTES, "executor.resources.disk_bytes"},
-    {"executor.resources.gpus", FORM_NUMBER, "executor.resources.gpus"},
-    {"executor.resources.slots", FORM_NUMBER, "executor.resources.slots"},
-    {"executor.limits", FORM_LIMITS, "executor.limits_required"},
-    {"executor.stop_grace", FORM_DURATION, "executor.stop_grace_ms"},
-    {"executor.pids_max", FORM_NUMBER, "executor.pids_max"},
-    {"executor.nofile_max", FORM_NUMBER, "executor.nofile_max"},
-    {"executor.core_max", FORM_BYTES, "executor.core_max_bytes"},
-    {"executor.fake_script", FORM_TEXT, "executor.fake_script"},
+    {"session", FORM_TEXT, "name", NULL},
+    {"pool", FORM_TEXT, "pool", NULL},
+    {"replicas", FORM_NUMBER, "replicas", NULL},
+    {"priority", FORM_NUMBER, "priority", NULL},
+    {"max_unavailable", FORM_NUMBER, "max_unavailable", NULL},
+    {"accept_timeout", FORM_DURATION, "accept_timeout_ms", NULL},
+    {"restart.policy", FORM_TEXT, "restart.policy", NULL},
+    {"restart.max", FORM_NUMBER, "restart.max", NULL},
+    {"restart.backoff", FORM_DURATION, "restart.backoff_ms", "restart.backoff_max_ms"},
+    {"restart.backoff_max", FORM_DURATION, "restart.backoff_max_ms", NULL},
+    {"restart.reset_after", FORM_DURATION, "restart.reset_after_ms", NULL},
+    {"disconnect.lost_after", FORM_DURATION, "disconnect.lost_after_ms", NULL},
+    {"disconnect.stop_on_host_after", FORM_DURATION, "disconnect.stop_on_host_after_ms", NULL},
+    {"disconnect.replace", FORM_BOOL, "disconnect.replace", NULL},
+    {"disconnect.replace_after", FORM_DURATION, "disconnect.replace_after_ms", NULL},
+    {"disconnect.keep", FORM_TEXT, "disconnect.keep", NULL},
+    {"placement.selector", FORM_TEXT, "placement.selector", NULL},
+    {"placement.spread", FORM_TEXT, "placement.spread", NULL},
+    {"placement.max_skew", FORM_NUMBER, "placement.max_skew", NULL},
+    {"placement.anti_affinity", FORM_TEXT, "placement.anti_affinity", NULL},
+    {"placement.max_per_value", FORM_NUMBER, "placement.max_per_value", NULL},
+    {"executor.driver", FORM_TEXT, "executor.driver", NULL},
+    {"executor.command", FORM_WORDS, "executor.command", NULL},
+    {"executor.env", FORM_MAP, "executor.env", NULL},
+    {"executor.user", FORM_TEXT, "executor.user", NULL},
+    {"executor.working_dir", FORM_TEXT, "executor.working_dir", NULL},
+    {"executor.resources.cpu", FORM_CPU, "executor.resources.cpu_millis", NULL},
+    {"executor.resources.memory", FORM_BYTES, "executor.resources.memory_bytes", NULL},
+    {"executor.resources.disk", FORM_BYTES, "executor.resources.disk_bytes", NULL},
+    {"executor.resources.gpus", FORM_NUMBER, "executor.resources.gpus", NULL},
+    {"executor.resources.slots", FORM_NUMBER, "executor.resources.slots", NULL},
+    {"executor.limits", FORM_LIMITS, "executor.limits_required", NULL},
+    {"executor.stop_grace", FORM_DURATION, "executor.stop_grace_ms", NULL},
+    {"executor.pids_max", FORM_NUMBER, "executor.pids_max", NULL},
+    {"executor.nofile_max", FORM_NUMBER, "executor.nofile_max", NULL},
+    {"executor.core_max", FORM_BYTES, "executor.core_max_bytes", NULL},
+    {"executor.fake_script", FORM_TEXT, "executor.fake_script", NULL},
 };
 
 struct reader {
@@ -279,6 +280,36 @@ put_take(json_t *root, const char *path, json_t *value)
 	return json_object_set_new(root, path, value);
 }
 
+static int
+put_converted(struct reader *r, const struct row *row, const char *field, json_t *value)
+{
+	json_t *converted = convert(r, row, value);
+
+	if (!converted)
+		return -1;
+	return put_take(r->spec, field, converted) == 0 ? 0 : no_memory(r);
+}
+
+/* "1s..5m" of a row that takes a range; anything else as it stands. */
+static int
+put_row(struct reader *r, const struct row *row, json_t *value)
+{
+	const char *text = json_string_value(value), *dots = text ? strstr(text, "..") : NULL;
+	json_t *first, *last;
+	int result;
+
+	if (!row->until || !dots)
+		return put_converted(r, row, row->field, value);
+	first = json_stringn(text, (size_t)(dots - text));
+	last = json_string(dots + 2);
+	result = put_converted(r, row, row->field, first);
+	if (result == 0)
+		result = put_converted(r, row, row->until, last);
+	json_decref(first);
+	json_decref(last);
+	return result;
+}
+
 /* Is path a key with keys below it? */
 static bool
 is_group(const char *path)
@@ -338,11 +369,8 @@ read_group(struct reader *r, json_t *group, const char *parent)
 				return -1;
 			continue;
 		}
-		json_t *converted = convert(r, row, value);
-		if (!converted)
+		if (put_row(r, row, value) != 0)
 			return -1;
-		if (put_take(r->spec, row->field, converted) != 0)
-			return no_memory(r);
 	}
 	return 0;
 }

@@ -554,6 +554,24 @@ a_restart_policy_has_sound_pauses(void **state)
 	parsed(DECLARED("restart: { policy: always, backoff: 100ms, backoff_max: 100ms }\n"));
 }
 
+static void
+the_pauses_of_restarts_may_be_one_range_E10(void **state)
+{
+	Fairlead__V1__SessionSpec *s =
+	    parsed(DECLARED("restart: { policy: always, backoff: 1s..5m }\n"));
+
+	(void)state;
+	assert_int_equal(s->restart->backoff_ms, 1000);
+	assert_int_equal(s->restart->backoff_max_ms, 300000);
+	assert_refused(DECLARED("restart: { policy: always, backoff: 1s.. }\n"), "restart.backoff",
+	    "\"\" is no duration");
+	assert_refused(DECLARED("restart: { policy: always, backoff: ..5m }\n"), "restart.backoff",
+	    "\"\" is no duration");
+	assert_refused(DECLARED("restart: { policy: always, backoff: 5m..1s }\n"),
+	    "restart.backoff_max", "1000 is less than backoff, 300000 milliseconds");
+	assert_refused(DECLARED("accept_timeout: 1s..2s\n"), "accept_timeout", "is no duration");
+}
+
 static const char *
 warning_of(uint32_t stop_on_host_after_ms, int replace)
 {
@@ -625,6 +643,7 @@ main(void)
 	    TEST(a_restart_policy_is_completed_and_goes_down_to_the_host_E10),
 	    TEST(a_restart_policy_has_sound_pauses),
 	    TEST(an_overlap_that_was_chosen_is_warned_about_K24),
+	    TEST(the_pauses_of_restarts_may_be_one_range_E10),
 	    TEST(a_replacement_beside_its_original_is_warned_about_K24),
 	};
 
