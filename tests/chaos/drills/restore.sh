@@ -80,7 +80,7 @@ wait_for 30 "their hosts forgot them (K6, K9)" forgotten
 for host in $hosts; do
 	assert_contains "$("$fairlead" host stop-unknown "$host" --confirm)" "has nothing" "nothing is left to be stopped"
 done
-"$fairlead" status | grep -q '^unknown' && fail "status counts what is stopped"
+assert_lacks "$("$fairlead" status)" $'\nunknown' "status counts no more what is stopped"
 wait_for 20 "it is said who stopped them" sh -c \
 	"[ -n \"\$(psql -XAtq -d '$FAIRLEAD_DATABASE_URL' -c \"SELECT 1 FROM event WHERE kind = 'host.unknown_stopping' AND who <> ''\")\" ]"
 verdict_unknown=stopped
