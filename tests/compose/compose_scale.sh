@@ -36,9 +36,12 @@ wait_for() {
 end() {
 	wait
 	compose down -v --remove-orphans >/dev/null 2>&1
+	# Those of agents that left: compose forgot them.
+	[ ${#volumes[@]} -eq 0 ] || docker volume rm "${volumes[@]}" >/dev/null 2>&1
 	docker image rm "$FL_IMAGE" "$FL_IMAGE-infra" >/dev/null 2>&1 || true
 	rm -rf "$FL_LEDGER_DIR"
 }
+volumes=()
 trap end EXIT
 
 scale() { compose up -d --scale hub="$1" --scale scheduler="$2" --scale agent="$3" >/dev/null 2>&1; }
@@ -119,8 +122,11 @@ done
 wait_for 300 "half of the creates are acknowledged" acknowledged_are $((creates / 2))
 
 # Hosts that leave are emptied first, as one does; the services go as they are.
-keep=$(docker ps -q --no-trunc --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
-	--filter label=com.docker.compose.service=agent --filter label=com.docker.compose.container-number=1 | cut -c1-12)
+agents() { # OPTIONS OF docker ps
+	docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+		--filter label=com.docker.compose.service=agent "$@"
+}
+keep=$(agents -q --no-trunc --filter label=com.docker.compose.container-number=1 | cut -c1-12)
 leaving=$(fairlead host ls -o name | grep -v "^$keep")
 for host in $leaving; do fairlead host drain "$host" >/dev/null || fail "drain $host"; done
 emptied() {
@@ -129,6 +135,7 @@ emptied() {
 }
 wait_for 180 "nothing runs on the hosts that leave" emptied
 at=$(acknowledged)
+mapfile -t volumes < <(agents --format '{{.ID}}' | xargs docker inspect -f '{{range .Mounts}}{{.Name}}{{end}}')
 scale 1 1 1
 for host in $leaving; do fairlead host rm "$host" --confirm >/dev/null || fail "rm $host"; done
 echo "one of each is left, with $at of $creates creates acknowledged"
