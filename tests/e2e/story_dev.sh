@@ -43,7 +43,9 @@ up first
 assert_equal 7 $? "the exit code of a run"
 "$fairlead" session create --name stays --replicas 2 -- sleep "$mark" >/dev/null || fail "create"
 wait_for 20 "two executors run" session_is stays running 2
-settled() { "$fairlead" session show once | grep -q closed && verify_clean; }
+settled() { # facts become events a moment later
+	"$fairlead" events --session once | grep -q session.closed && verify_clean
+}
 wait_for 20 "the run is over" settled
 history once/0 >"$STORY_DATA/history"
 assert_contains "$(cat "$STORY_DATA/history")" "exit 7" "its history"
