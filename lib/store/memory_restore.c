@@ -43,7 +43,6 @@ deadline_renew(const struct memory_cell *c, const struct memory_executor *e)
 static void
 unsent_replace(struct memory_cell *c, struct memory_executor *e)
 {
-	struct memory_session *s = e->session;
 	struct id id;
 
 	if (executor_state_rank(e->state) >= executor_state_rank(EXECUTOR_ACCEPTED) ||
@@ -55,10 +54,10 @@ unsent_replace(struct memory_cell *c, struct memory_executor *e)
 	e->desired = DESIRED_ABSENT;
 	e->gone_us = c->now_us;
 	memory_executor_event(c, e, "executor.cancelled", NULL, "");
-	if (s->state != SESSION_OPEN || e->index >= s->replicas)
+	if (e->session->state != SESSION_OPEN || e->index >= e->session->replicas)
 		return;
 	id = memory_id_new(c);
-	memory_executor_new(c, s, &id, e->index)->attempt = e->attempt + 1;
+	memory_executor_new(c, e->session, &id, e->index)->attempt = e->attempt + 1;
 }
 
 void
