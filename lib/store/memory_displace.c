@@ -54,29 +54,49 @@ surplus_stop(struct memory_cell *c, struct memory_session *s, struct memory_targ
 	return n < DISPLACE_MAX && cancelled < DISPLACE_MAX;
 }
 
-static bool
-missing_insert(struct memory_cell *c, struct memory_session *s, uint32_t to)
+static const struct memory_executor *
+newest_at(const struct memory_session *s, uint32_t index)
 {
-	uint32_t *attempts = memory_alloc((to - s->indexes) * sizeof(*attempts));
-	struct memory_executor *e;
+	const struct memory_executor *e, *newest = NULL;
 
 	DL_FOREACH2(s->executors, e, s_next)
 	{
-		if (e->index < s->indexes || e->index >= to)
-			continue;
-		if (!executor_state_ended(e->state)) {
-			free(attempts);
-			return false;
-		}
-		if (e->attempt > attempts[e->index - s->indexes])
-			attempts[e->index - s->indexes] = e->attempt;
+		if (e->index == index && (!newest || e->attempt > newest->attempt))
+			newest = e;
 	}
-	for (uint32_t i = s->indexes; i < to; i++) {
-		struct id id = memory_id_new(c);
+	return newest;
+}
 
-		memory_executor_new(c, s, &id, i)->attempt = attempts[i - s->indexes] + 1;
+/* false: something is to end at one of these indexes still. */
+static bool
+indexes_are_free(const struct memory_session *s, uint32_t to)
+{
+	const struct memory_executor *e;
+
+	DL_FOREACH2(s->executors, e, s_next)
+	{
+		if (e->index >= s->indexes && e->index < to && !executor_state_ended(e->state) &&
+		    e->desired != DESIRED_RUN)
+			return false;
 	}
-	free(attempts);
+	return true;
+}
+
+static bool
+missing_insert(struct memory_cell *c, struct memory_session *s, uint32_t to)
+{
+	if (!indexes_are_free(s, to))
+		return false;
+	for (uint32_t i = s->indexes; i < to; i++) {
+		const struct memory_executor *newest = newest_at(s, i);
+		uint32_t attempt = newest ? newest->attempt + 1 : 1;
+		struct id id;
+
+		if (newest && !executor_state_ended(newest->state))
+			continue; /* a successor of what was being moved */
+		id = memory_id_new(c);
+		memory_executor_new(c, s, &id, i)->attempt = attempt;
+	}
 	return true;
 }
 
@@ -112,19 +132,6 @@ struct displace {
 	struct memory_target *targets; /* room for DISPLACE_MAX */
 	size_t n;
 };
-
-static const struct memory_executor *
-newest_at(const struct memory_session *s, uint32_t index)
-{
-	const struct memory_executor *e, *newest = NULL;
-
-	DL_FOREACH2(s->executors, e, s_next)
-	{
-		if (e->index == index && (!newest || e->attempt > newest->attempt))
-			newest = e;
-	}
-	return newest;
-}
 
 static bool
 is_settled(const struct memory_session *s, const struct memory_displaced *d)

@@ -118,14 +118,15 @@ surplus_stop(
 
 /* ---- more ---- */
 
-/* *ret_living: something runs, or ends, at one of these indexes still. */
+/* *ret_living: something is to end at one of these indexes still.  Who is wanted there already, a
+ * successor of what was being moved, fills its index. */
 static int
 missing_insert(struct pg_fold *f, const struct id *session_id, int32_t from, int32_t to,
     bool *ret_living, struct err *err)
 {
 	static const struct pg_statement living = {"missing_living",
 	    "SELECT 1 FROM executor WHERE session_id = $1 AND idx >= $2 AND idx < $3 AND rank < 90"
-	    " LIMIT 1"};
+	    " AND desired <> 1 LIMIT 1"};
 	static const struct pg_statement insert = {"missing_insert",
 	    "WITH e AS (INSERT INTO executor (executor_id, session_id, revision, pool_id, idx,"
 	    "     attempt, rank, state)"
@@ -133,7 +134,9 @@ missing_insert(struct pg_fold *f, const struct id *session_id, int32_t from, int
 	    "     1 + coalesce((SELECT max(x.attempt) FROM executor x"
 	    "       WHERE x.session_id = s.session_id AND x.idx = $2 + u.n::int - 1), 0), 10, 10"
 	    "   FROM session s, unnest($3::uuid[]) WITH ORDINALITY AS u(id, n)"
-	    "   WHERE s.session_id = $1 RETURNING executor_id, session_id, pool_id, idx),"
+	    "   WHERE s.session_id = $1 AND NOT EXISTS (SELECT 1 FROM executor x"
+	    "     WHERE x.session_id = s.session_id AND x.idx = $2 + u.n::int - 1 AND x.rank < 90)"
+	    "   RETURNING executor_id, session_id, pool_id, idx),"
 	    "q AS (INSERT INTO placement_queue (executor_id, pool_id, priority)"
 	    "   SELECT e.executor_id, e.pool_id, s.priority FROM e JOIN session s USING "
 	    "(session_id)"

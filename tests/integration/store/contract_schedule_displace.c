@@ -512,6 +512,35 @@ a_rollout_and_then_a_drain_displace_no_more_than_one_budget_P4_K27(void **state)
 	drain_and_roll(*state, false);
 }
 
+/* Scaled to nothing and back while a drain goes on: what it moves comes back by itself, and is not
+ * in the way of the others. */
+static void
+an_index_that_a_drain_filled_again_is_not_in_the_way_of_others_E9(void **state)
+{
+	struct rig *r = *state;
+	struct store_hello h = scene(r, 3);
+
+	OK(r, store_host_drain(r->s, "h1", true, 1, "", "t", &r->err));
+	for (int i = 0; i < 1000 && executor_of(r, "web", 2).desired == DESIRED_RUN; i++)
+		displace(r);
+	update(r, "web", 0, false);
+	fold_all(r);
+	update(r, "web", 3, false);
+	fold_all(r);
+	report_state(r, &h, 0, EXECUTOR_STOPPED);
+	fold_all(r);
+	assert_int_equal(executor_of(r, "web", 0).attempt, 2);
+	report_state(r, &h, 1, EXECUTOR_SUCCEEDED);
+	report_state(r, &h, 2, EXECUTOR_SUCCEEDED);
+	fold_all(r);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(executor_of(r, "web", i).attempt, 2);
+		assert_int_equal(executor_of(r, "web", i).state, EXECUTOR_QUEUED);
+	}
+	assert_int_equal(living(r), 3);
+	verify_clean(r);
+}
+
 const struct CMUnitTest contract_displace_tests[] = {
     TEST(more_replicas_get_executors_E9),
     TEST(fewer_replicas_stop_the_highest_indexes_E9),
@@ -526,6 +555,7 @@ const struct CMUnitTest contract_displace_tests[] = {
     TEST(a_drain_moves_within_the_budget_and_takes_nothing_new_P4),
     TEST(a_drain_past_its_deadline_asks_no_budget_P4),
     TEST(a_closed_session_frees_its_budget),
+    TEST(an_index_that_a_drain_filled_again_is_not_in_the_way_of_others_E9),
     TEST(a_drain_and_then_a_rollout_displace_no_more_than_one_budget_P4_K27),
     TEST(a_rollout_and_then_a_drain_displace_no_more_than_one_budget_P4_K27),
     TEST(a_users_stop_of_what_moves_has_no_successor_and_frees_the_budget_E11),
