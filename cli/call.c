@@ -43,7 +43,7 @@ cli_call(struct cli *c, const char *noun, const char *verb, const ProtobufCMessa
 	if (courier_request(c->bus, &m, c->timeout_ms, answer, c->arena, ret, err) == 0)
 		return 0;
 	if (err->kind == ERR_UNAVAILABLE && !*err->hint)
-		err_hint(err, "no hub answers; `nats micro ls` shows who does");
+		err_hint(err, "ask again; `nats micro ls` shows which hubs answer");
 	return -1;
 }
 
