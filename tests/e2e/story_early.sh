@@ -47,7 +47,7 @@ for keep in original replacement; do
 	wait_for 40 "a replacement of $keep runs" attempt_is $keep 2 running
 	attempt_is $keep 1 running >/dev/null || fail "the original of $keep counts as running still"
 done
-said executor.relieved "its host is silent" >/dev/null || fail "both exist, and it is said"
+wait_for 10 "both exist, and it is said" said executor.relieved "its host is silent"
 
 kill -CONT "$edge"
 wait_for 30 "the replacement of original is stopped" attempt_is original 2 stopped
