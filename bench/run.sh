@@ -22,6 +22,7 @@ for name in "$@"; do
 		continue
 	fi
 	echo "run.sh: $name ..." >&2
+	sync # what the one before left to be written is not this one's time
 	"$program" >>"$lines"
 	code=$?
 	if [ "$code" -gt 1 ]; then
