@@ -37,7 +37,7 @@ end() {
 	wait
 	compose down -v --remove-orphans >/dev/null 2>&1
 	# Those of agents that left: compose forgot them.
-	[ ${#volumes[@]} -eq 0 ] || docker volume rm "${volumes[@]}" >/dev/null 2>&1
+	[ ${#volumes[@]} -eq 0 ] || docker volume rm "${volumes[@]}" >/dev/null 2>&1 || true # one is down's
 	docker image rm "$FL_IMAGE" "$FL_IMAGE-infra" >/dev/null 2>&1 || true
 	rm -rf "$FL_LEDGER_DIR"
 }
