@@ -44,8 +44,10 @@ assert_contains "$said" "executor.command" "what changed is named (E11)"
 wait_for 60 "the rollout ends (E11)" rolled_out 1
 wait_for 20 "three run" session_is web running 3
 
-# One that cannot work: the rollout stands still after the first (E11).
+# One that cannot work: the rollout stands still after the first (E11).  It must not even start: who runs, for a
+# moment only, makes room for the next.
 spec 3 'exit 3'
+sed -i 's/\[sh, -c,/[no-such-program, -c,/' "$STORY_DATA/web.yaml"
 "$fairlead" apply -f "$STORY_DATA/web.yaml" >/dev/null || fail "apply the bad one"
 wait_for 60 "the rollout is paused and says why (E11)" sh -c "'$fairlead' session show web | grep -q 'paused: web/'"
 assert_equal 2 "$("$fairlead" session show web -o json | json_number running)" "who was not touched runs on (E11)"
