@@ -108,13 +108,9 @@ targets_lock(struct batch *b, struct err *err)
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_array array;
 	struct pg_params p;
-	size_t kept = 0;
 
 	pg_params_init(&p, b->arena);
-	pg_array_begin(&array, &p, PG_UUID, b->n);
-	for (size_t i = 0; i < b->n; i++)
-		pg_put_uuid(&array, &b->targets[i].executor_id);
-	pg_array_end(&array);
+	pg_targets_add_ids(&p, b->targets, b->n);
 	pg_array_begin(&array, &p, PG_INT8, b->n);
 	for (size_t i = 0; i < b->n; i++)
 		pg_put_int(&array, (int64_t)b->targets[i].generation);
@@ -125,13 +121,7 @@ targets_lock(struct batch *b, struct err *err)
 	pg_array_end(&array);
 	if (pg_run(b->pg, &lock, &p, &r, err) != 0)
 		return -1;
-	for (size_t i = 0; i < b->n && kept < (size_t)PQntuples(r); i++) {
-		struct id id = pg_id(r, (int)kept, 0);
-
-		if (id_equal(&b->targets[i].executor_id, &id))
-			b->targets[kept++] = b->targets[i];
-	}
-	b->n = kept;
+	pg_targets_keep(b->targets, &b->n, r);
 	return 0;
 }
 

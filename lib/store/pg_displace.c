@@ -125,9 +125,10 @@ targets_find(struct displace *w, struct err *err)
 	    "     WHERE d.session_id = o.session_id) AS room,"
 	    "     row_number() OVER (PARTITION BY o.session_id ORDER BY o.why, o.idx) AS place"
 	    "   FROM o JOIN session s USING (session_id) WHERE s.state = 1)"
-	    "SELECT n.executor_id, n.host_id, n.why, q.stop_grace_ms, n.generation FROM n"
+	    "SELECT n.executor_id, n.host_id, q.stop_grace_ms, n.generation, n.why FROM n"
 	    " JOIN executor_spec q ON q.session_id = n.session_id AND q.revision = n.revision"
 	    " WHERE coalesce(n.late, false) OR n.place <= n.room ORDER BY 1 LIMIT 1024"};
+	static const struct pg_target order = {.desired = DESIRED_STOP};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
@@ -135,18 +136,11 @@ targets_find(struct displace *w, struct err *err)
 	pg_add_text(&p, w->pool);
 	if (pg_run(w->pg, &find, &p, &r, err) != 0)
 		return -1;
-	w->n = (size_t)PQntuples(r);
-	w->targets = arena_calloc(w->arena, w->n + 1, sizeof(*w->targets));
-	if (!w->targets)
-		return pg_no_room(err);
+	if (pg_targets_read(r, &order, w->arena, &w->targets, &w->n, err) != 0)
+		return -1;
 	for (size_t i = 0; i < w->n; i++) {
-		w->targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, w->arena),
-		    .desired = DESIRED_STOP,
-		    .stopped_for = pg_text(r, (int)i, 2, w->arena),
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 3),
-		    .generation = (uint64_t)pg_int(r, (int)i, 4)};
-		if (!w->targets[i].host_id || !w->targets[i].stopped_for)
+		w->targets[i].stopped_for = pg_text(r, (int)i, 4, w->arena);
+		if (!w->targets[i].stopped_for)
 			return pg_no_room(err);
 	}
 	return 0;
@@ -162,14 +156,10 @@ displaced_insert(struct displace *w, struct err *err)
 	    "   ON CONFLICT (executor_id) DO NOTHING RETURNING executor_id, why)"
 	    "INSERT INTO event_outbox (kind, executor_id, text)"
 	    " SELECT 'executor.displaced', executor_id, why FROM d"};
-	struct pg_array ids;
 	struct pg_params p;
 
 	pg_params_init(&p, w->arena);
-	pg_array_begin(&ids, &p, PG_UUID, w->n);
-	for (size_t i = 0; i < w->n; i++)
-		pg_put_uuid(&ids, &w->targets[i].executor_id);
-	pg_array_end(&ids);
+	pg_targets_add_ids(&p, w->targets, w->n);
 	return pg_run(w->pg, &insert, &p, NULL, err);
 }
 

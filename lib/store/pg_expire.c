@@ -20,29 +20,21 @@ late_find(struct pg *pg, const char *pool, struct arena *a, struct pg_target **r
 	    " WHERE o.pool_id = (SELECT pool_id FROM pool WHERE name = $1) AND c.desired = 1"
 	    " AND c.deadline_at < clock_timestamp() AND c.outcome IS NULL"
 	    " AND e.accepted_generation < c.generation AND e.rank < 90 ORDER BY 1 LIMIT 1024"};
+	static const struct pg_target absent = {.desired = DESIRED_ABSENT};
 	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_target *targets = NULL;
 	struct pg_params p;
 
 	pg_params_init(&p, a);
 	pg_add_text(&p, pool);
 	if (pg_run(pg, &find, &p, &r, err) != 0)
 		return -1;
-	*ret_n = (size_t)PQntuples(r);
-	targets = arena_calloc(a, *ret_n + 1, sizeof(*targets));
-	if (!targets)
-		return pg_no_room(err);
-	for (size_t i = 0; i < *ret_n; i++)
-		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, a),
-		    .desired = DESIRED_ABSENT};
-	*ret = targets;
-	return 0;
+	return pg_targets_read(r, &absent, a, ret, ret_n, err);
 }
 
 /* A hello locks its host and then its executors: so do we. */
 static int
-hosts_lock(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct err *err)
+hosts_lock(
+    struct pg *pg, const struct pg_target *targets, size_t n, struct arena *a, struct err *err)
 {
 	static const struct pg_statement lock = {"expire_hosts",
 	    "SELECT 1 FROM host WHERE host_id IN (SELECT host_id FROM executor"
@@ -50,15 +42,14 @@ hosts_lock(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struc
 	struct pg_params p;
 
 	pg_params_init(&p, a);
-	pg_add_ids(&p, ids, n);
+	pg_targets_add_ids(&p, targets, n);
 	return pg_run(pg, &lock, &p, NULL, err);
 }
 
 /* First commit wins against a host that accepts this very moment (K15): only rows that are still
- * unaccepted, and that nobody stopped meanwhile, are returned. */
+ * unaccepted, and that nobody stopped meanwhile, are kept. */
 static int
-late_mark(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct id *ret_ids,
-    size_t *ret_n, struct err *err)
+late_mark(struct pg *pg, struct pg_target *targets, size_t *n, struct arena *a, struct err *err)
 {
 	static const struct pg_statement mark = {"expire_mark",
 	    "WITH u AS (UPDATE executor e SET state = 95, rank = 90, prev_state = e.state,"
@@ -79,12 +70,10 @@ late_mark(struct pg *pg, const struct id *ids, size_t n, struct arena *a, struct
 	struct pg_params p;
 
 	pg_params_init(&p, a);
-	pg_add_ids(&p, ids, n);
+	pg_targets_add_ids(&p, targets, *n);
 	if (pg_run(pg, &mark, &p, &r, err) != 0)
 		return -1;
-	*ret_n = (size_t)PQntuples(r);
-	for (size_t i = 0; i < *ret_n; i++)
-		ret_ids[i] = pg_id(r, (int)i, 0);
+	pg_targets_keep(targets, n, r);
 	return 0;
 }
 
@@ -92,23 +81,10 @@ static int
 expire_write(struct pg *pg, struct pg_target *targets, size_t n, struct arena *a,
     struct id **ret_ids, size_t *ret_message_count, size_t *ret_expired, struct err *err)
 {
-	struct id *ids = arena_calloc(a, n + 1, sizeof(*ids));
-	size_t kept = 0, at = 0;
-
-	if (!ids)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		ids[i] = targets[i].executor_id;
-	if (hosts_lock(pg, ids, n, a, err) != 0 ||
-	    late_mark(pg, ids, n, a, ids, ret_expired, err) != 0)
+	if (hosts_lock(pg, targets, n, a, err) != 0 || late_mark(pg, targets, &n, a, err) != 0)
 		return -1;
-	for (size_t i = 0; i < n && at < *ret_expired; i++) {
-		if (!id_equal(&targets[i].executor_id, &ids[at]))
-			continue;
-		targets[kept++] = targets[i];
-		at++;
-	}
-	return pg_commands_write(pg, targets, &kept, a, ret_ids, ret_message_count, err);
+	*ret_expired = n;
+	return pg_commands_write(pg, targets, &n, a, ret_ids, ret_message_count, err);
 }
 
 int

@@ -52,26 +52,17 @@ pg_fold_add_ids(struct pg_fold *f, const struct id *ids, size_t n)
 
 int
 pg_fold_tell(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p,
-    enum desired_state desired, const char *stopped_for, bool *ret_more, struct err *err)
+    const struct pg_target *order, bool *ret_more, struct err *err)
 {
 	CLEANUP(PQclear) PGresult *r = NULL;
-	struct pg_target *targets;
+	struct pg_target *targets = NULL;
 	struct id *ids = NULL;
-	size_t n, found, messages = 0;
+	size_t n = 0, found, messages = 0;
 
-	if (pg_run(f->pg, st, p, &r, err) != 0)
+	if (pg_run(f->pg, st, p, &r, err) != 0 ||
+	    pg_targets_read(r, order, f->arena, &targets, &n, err) != 0)
 		return -1;
-	n = found = (size_t)PQntuples(r);
-	targets = arena_calloc(f->arena, n + 1, sizeof(*targets));
-	if (!targets)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++)
-		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, f->arena),
-		    .desired = desired,
-		    .stopped_for = stopped_for,
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2),
-		    .generation = (uint64_t)pg_int(r, (int)i, 3)};
+	found = n;
 	if (pg_commands_write(f->pg, targets, &n, f->arena, &ids, &messages, err) != 0)
 		return -1;
 	pg_fold_add_ids(f, ids, messages);

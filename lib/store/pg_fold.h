@@ -3,7 +3,7 @@
 #ifndef PG_FOLD_H
 #define PG_FOLD_H
 
-#include "pg.h"
+#include "pg_command.h"
 
 #define PG_FOLD_LIMIT 1024 /* of each list per call; statements carry it literally */
 
@@ -39,9 +39,9 @@ MUST_USE int pg_fold_reconcile(
 MUST_USE int pg_fold_replay(struct pg_fold *f, const struct pg_intent *in, struct err *err);
 void pg_fold_add_ids(struct pg_fold *f, const struct id *ids, size_t n);
 /* The rows of st are executors: id, host, grace in ms, generation; by id, distinct.  Writes the
- * command that makes `desired` (STOP or ABSENT) of each of them that has this generation still
- * (pg_command.h).  *ret_more: not of all that there are; to be asked again. */
+ * command that `order` says for each of them that has this generation still (pg_command.h).
+ * *ret_more: not of all that there are; to be asked again. */
 MUST_USE int pg_fold_tell(struct pg_fold *f, const struct pg_statement *st, struct pg_params *p,
-    enum desired_state desired, const char *stopped_for, bool *ret_more, struct err *err);
+    const struct pg_target *order, bool *ret_more, struct err *err);
 
 #endif

@@ -76,13 +76,14 @@ absent_write(struct pg_fold *f, struct err *err)
 	    "SELECT DISTINCT e.executor_id, e.host_id, 0, 0::int8 FROM t JOIN executor e USING"
 	    " (executor_id)"
 	    " JOIN host_executor x USING (executor_id) WHERE e.desired <> 3 ORDER BY 1"};
+	static const struct pg_target absent = {.desired = DESIRED_ABSENT};
 	struct pg_params p;
 	bool more = false;
 
 	pg_params_init(&p, f->arena);
 	pg_add_int4(&p, f->pool_id);
 	pg_add_int4(&p, (int32_t)f->absent_after_ms);
-	if (pg_fold_tell(f, &take, &p, DESIRED_ABSENT, NULL, &more, err) != 0)
+	if (pg_fold_tell(f, &take, &p, &absent, &more, err) != 0)
 		return -1;
 	f->result->more = f->result->more || more;
 	return 0;

@@ -112,12 +112,13 @@ stop(struct pg_fold *f, const struct pg_intent *in, bool *ret_more, struct err *
 	    " AND (e.desired = 1 OR (e.desired = 2 AND (($4 AND c.stop_grace_ms > 0)"
 	    "   OR (NOT $2 AND e.stopped_for IN ('drain', 'roll')))))"
 	    " ORDER BY e.executor_id LIMIT 1024"};
+	const struct pg_target order = {
+	    .desired = DESIRED_STOP, .stopped_for = is_close(in) ? "close" : "user"};
 	struct pg_params p;
 
 	intent_params(f, in, &p);
 	pg_add_bool(&p, in->now);
-	return pg_fold_tell(
-	    f, &find, &p, DESIRED_STOP, is_close(in) ? "close" : "user", ret_more, err);
+	return pg_fold_tell(f, &find, &p, &order, ret_more, err);
 }
 
 static int

@@ -91,6 +91,7 @@ int
 pg_lost_find(struct pg_lost *l, const struct pg_statement *st, const char *pool, uint32_t grace_ms,
     struct err *err)
 {
+	static const struct pg_target absent = {.desired = DESIRED_ABSENT};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p;
 
@@ -99,38 +100,25 @@ pg_lost_find(struct pg_lost *l, const struct pg_statement *st, const char *pool,
 	pg_add_int4(&p, (int32_t)grace_ms);
 	if (pg_run(l->pg, st, &p, &r, err) != 0)
 		return -1;
-	l->n = (size_t)PQntuples(r);
-	l->targets = arena_calloc(l->arena, l->n + 1, sizeof(*l->targets));
-	l->ids = arena_calloc(l->arena, l->n + 1, sizeof(*l->ids));
+	if (pg_targets_read(r, &absent, l->arena, &l->targets, &l->n, err) != 0)
+		return -1;
 	l->since_us = arena_calloc(l->arena, l->n + 1, sizeof(*l->since_us));
-	if (!l->targets || !l->ids || !l->since_us)
+	if (!l->since_us)
 		return pg_no_room(err);
-	for (size_t i = 0; i < l->n; i++) {
-		l->ids[i] = pg_id(r, (int)i, 0);
+	for (size_t i = 0; i < l->n; i++)
 		l->since_us[i] = pg_time(r, (int)i, 2);
-		l->targets[i] = (struct pg_target){.executor_id = l->ids[i],
-		    .host_id = pg_text(r, (int)i, 1, l->arena),
-		    .desired = DESIRED_ABSENT};
-		if (!l->targets[i].host_id)
-			return pg_no_room(err);
-	}
 	return 0;
 }
 
-void
-pg_lost_keep(struct pg_lost *l, const PGresult *r)
+int
+pg_lost_ids(const struct pg_lost *l, struct id **ret, struct err *err)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < l->n && kept < (size_t)PQntuples(r); i++) {
-		struct id id = pg_id(r, (int)kept, 0);
-
-		if (!id_equal(&l->ids[i], &id))
-			continue;
-		l->ids[kept] = l->ids[i];
-		l->targets[kept++] = l->targets[i];
-	}
-	l->n = kept;
+	*ret = arena_calloc(l->arena, l->n + 1, sizeof(**ret));
+	if (!*ret)
+		return pg_no_room(err);
+	for (size_t i = 0; i < l->n; i++)
+		(*ret)[i] = l->targets[i].executor_id;
+	return 0;
 }
 
 int
@@ -150,7 +138,7 @@ pg_lost_lock_hosts(struct pg_lost *l, struct err *err)
 	struct pg_params p;
 
 	pg_params_init(&p, l->arena);
-	pg_add_ids(&p, l->ids, l->n);
+	pg_targets_add_ids(&p, l->targets, l->n);
 	pg_array_begin(&array, &p, PG_TEXT, l->n);
 	for (size_t i = 0; i < l->n; i++)
 		pg_put_text(&array, l->targets[i].host_id);
@@ -161,7 +149,7 @@ pg_lost_lock_hosts(struct pg_lost *l, struct err *err)
 	pg_array_end(&array);
 	if (pg_run(l->pg, &lock, &p, &r, err) != 0)
 		return -1;
-	pg_lost_keep(l, r);
+	pg_targets_keep(l->targets, &l->n, r);
 	return 0;
 }
 
@@ -176,7 +164,7 @@ lost_wanted(struct pg_lost *l, struct id **ret, size_t *ret_n, struct err *err)
 	struct pg_params p;
 
 	pg_params_init(&p, l->arena);
-	pg_add_ids(&p, l->ids, l->n);
+	pg_targets_add_ids(&p, l->targets, l->n);
 	return pg_run_ids(l->pg, &wanted, &p, l->arena, ret, ret_n, err);
 }
 
@@ -203,10 +191,10 @@ lost_mark(struct pg_lost *l, struct err *err)
 	struct pg_params p;
 
 	pg_params_init(&p, l->arena);
-	pg_add_ids(&p, l->ids, l->n);
+	pg_targets_add_ids(&p, l->targets, l->n);
 	if (pg_run(l->pg, &mark, &p, &r, err) != 0)
 		return -1;
-	pg_lost_keep(l, r);
+	pg_targets_keep(l->targets, &l->n, r);
 	return 0;
 }
 
@@ -215,11 +203,11 @@ static int
 lost_write(struct pg_lost *l, struct store_lost_result *ret, struct id **ret_ids,
     size_t *ret_message_count, struct err *err)
 {
-	struct id *wanted = NULL;
+	struct id *ids = NULL, *wanted = NULL;
 	size_t wanted_count = 0, replaced = 0;
 
-	if (pg_lost_lock_hosts(l, err) != 0 ||
-	    pg_replace_lock(l->pg, l->ids, l->n, l->arena, err) != 0 ||
+	if (pg_lost_lock_hosts(l, err) != 0 || pg_lost_ids(l, &ids, err) != 0 ||
+	    pg_replace_lock(l->pg, ids, l->n, l->arena, err) != 0 ||
 	    lost_wanted(l, &wanted, &wanted_count, err) != 0 || lost_mark(l, err) != 0 ||
 	    pg_replace(l->pg, wanted, wanted_count, l->arena, &replaced, err) != 0)
 		return -1;

@@ -21,16 +21,15 @@ struct pg_lost {
 	struct pg *pg;
 	struct arena *arena;
 	struct pg_target *targets; /* by executor id */
-	struct id *ids;
-	int64_t *since_us; /* of the target's host */
+	int64_t *since_us;         /* of the host of each, as found */
 	size_t n;
 };
 
 /* The rows of st are executors: id, host, since when it is suspect; by id.  $1: pool, $2: grace. */
 MUST_USE int pg_lost_find(struct pg_lost *l, const struct pg_statement *st, const char *pool,
     uint32_t grace_ms, struct err *err);
-/* Keeps the executors that the rows name, which are in the order of l. */
-void pg_lost_keep(struct pg_lost *l, const PGresult *r);
+/* The ids of its targets. */
+MUST_USE int pg_lost_ids(const struct pg_lost *l, struct id **ret, struct err *err);
 /* A host that was heard meanwhile keeps its executors: its row says so under our lock (K22). */
 MUST_USE int pg_lost_lock_hosts(struct pg_lost *l, struct err *err);
 

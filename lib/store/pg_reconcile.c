@@ -108,12 +108,13 @@ surplus_stop(
 	    " JOIN executor_spec p ON p.session_id = e.session_id AND p.revision = e.revision"
 	    " WHERE e.session_id = $1 AND e.idx >= $2 AND e.rank BETWEEN 20 AND 89"
 	    " AND e.desired = 1 ORDER BY e.executor_id LIMIT 1024"};
+	static const struct pg_target order = {.desired = DESIRED_STOP, .stopped_for = "scale"};
 	struct pg_params p;
 
 	pg_params_init(&p, f->arena);
 	pg_add_uuid(&p, session_id);
 	pg_add_int4(&p, from);
-	return pg_fold_tell(f, &find, &p, DESIRED_STOP, "scale", ret_more, err);
+	return pg_fold_tell(f, &find, &p, &order, ret_more, err);
 }
 
 /* ---- more ---- */

@@ -75,9 +75,8 @@ early_write(struct relieve *w, struct pg_lost *l, struct err *err)
 	struct pg_params p;
 	size_t replaced = 0;
 
-	if (pg_lost_lock_hosts(l, err) != 0)
+	if (pg_lost_lock_hosts(l, err) != 0 || pg_lost_ids(l, &w->ids, err) != 0)
 		return -1;
-	w->ids = l->ids;
 	w->n = l->n;
 	p = ids_params(w);
 	if (pg_replace_lock(w->pg, w->ids, w->n, w->arena, err) != 0 ||
@@ -205,27 +204,15 @@ static const struct pg_statement pairs_end = {"pairs_end",
 static int
 stop_write(struct relieve *w, struct id **ret_ids, size_t *ret_messages, struct err *err)
 {
+	static const struct pg_target order = {.desired = DESIRED_STOP, .stopped_for = "keep"};
 	CLEANUP(PQclear) PGresult *r = NULL;
 	struct pg_params p = ids_params(w);
-	struct pg_target *targets;
-	size_t n;
+	struct pg_target *targets = NULL;
+	size_t n = 0;
 
-	if (pg_run(w->pg, &stop_find, &p, &r, err) != 0)
+	if (pg_run(w->pg, &stop_find, &p, &r, err) != 0 ||
+	    pg_targets_read(r, &order, w->arena, &targets, &n, err) != 0)
 		return -1;
-	n = (size_t)PQntuples(r);
-	targets = arena_calloc(w->arena, n + 1, sizeof(*targets));
-	if (!targets)
-		return pg_no_room(err);
-	for (size_t i = 0; i < n; i++) {
-		targets[i] = (struct pg_target){.executor_id = pg_id(r, (int)i, 0),
-		    .host_id = pg_text(r, (int)i, 1, w->arena),
-		    .desired = DESIRED_STOP,
-		    .stopped_for = "keep",
-		    .stop_grace_ms = (uint32_t)pg_int(r, (int)i, 2),
-		    .generation = (uint64_t)pg_int(r, (int)i, 3)};
-		if (!targets[i].host_id)
-			return pg_no_room(err);
-	}
 	return pg_commands_write(w->pg, targets, &n, w->arena, ret_ids, ret_messages, err);
 }
 
