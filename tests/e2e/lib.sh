@@ -34,6 +34,12 @@ have_nats_cli() {
 	[ -n "$(nats_program)" ]
 }
 
+# An event of KIND has been said, with TEXT in its JSON.
+event_said() { # KIND TEXT
+	"$fairlead" events -o json |
+		jq -se --arg kind "$1" --arg text "$2" '[.. | objects | select(.kind? == $kind) | tojson | contains($text)] | any'
+}
+
 # Listens until $listener is killed.  Started as one process: a client whose shell alone is killed goes on
 # for ever, and hears the next server on its port.
 nats_listen() { # FILE SUBJECT [OPTIONS]

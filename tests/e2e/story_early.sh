@@ -22,10 +22,6 @@ attempt_is() { # SESSION ATTEMPT STATE
 		jq -e --argjson attempt "$2" --arg state "$3" \
 			'[.. | objects | select(.attempt? == $attempt and .state? == $state)] | length == 1'
 }
-said() { # KIND TEXT
-	"$fairlead" events -o json |
-		jq -se --arg kind "$1" --arg text "$2" '[.. | objects | select(.kind? == $kind) | tojson | contains($text)] | any'
-}
 
 "$fairlead" host cordon dev-1 >/dev/null || fail "cordon"
 edge_start
@@ -47,13 +43,13 @@ for keep in original replacement; do
 	wait_for 40 "a replacement of $keep runs" attempt_is $keep 2 running
 	attempt_is $keep 1 running >/dev/null || fail "the original of $keep counts as running still"
 done
-wait_for 10 "both exist, and it is said" said executor.relieved "its host is silent"
+wait_for 10 "both exist, and it is said" event_said executor.relieved "its host is silent"
 
 kill -CONT "$edge"
 wait_for 30 "the replacement of original is stopped" attempt_is original 2 stopped
 wait_for 30 "the original of replacement is stopped" attempt_is replacement 1 stopped
 attempt_is original 1 running >/dev/null || fail "the original is kept"
 attempt_is replacement 2 running >/dev/null || fail "the replacement is kept"
-wait_for 10 "what was kept is said" said executor.relief_over "the original is kept"
-wait_for 10 "what was kept is said" said executor.relief_over "the replacement is kept"
+wait_for 10 "what was kept is said" event_said executor.relief_over "the original is kept"
+wait_for 10 "what was kept is said" event_said executor.relief_over "the replacement is kept"
 "$fairlead" admin verify || fail "verify"

@@ -40,10 +40,6 @@ state_is() { # EXECUTOR STATE
 lives() { # EXECUTOR
 	[ -s "$ledger/$1" ] && kill -0 "$(cat "$ledger/$1")" 2>/dev/null
 }
-said() { # KIND TEXT
-	"$fairlead" events -o json |
-		jq -se --arg kind "$1" --arg text "$2" '[.. | objects | select(.kind? == $kind) | tojson | contains($text)] | any'
-}
 
 "$fairlead" host cordon dev-1 >/dev/null || fail "cordon"
 edge_start
@@ -90,14 +86,14 @@ SQL
 
 edge_start
 wait_for 30 "what nobody knows is stopped (A2)" sh -c "! kill -0 $(cat "$ledger/$unknown") 2>/dev/null"
-wait_for 20 "and it is said (A2)" said host.unknown_stopped "$unknown"
+wait_for 20 "and it is said (A2)" event_said host.unknown_stopped "$unknown"
 wait_for 30 "what was closed meanwhile is stopped (C2)" sh -c "! kill -0 $(cat "$ledger/$closed") 2>/dev/null"
 wait_for 20 "what the host forgot is lost (A2)" state_is "$forgotten" lost
 for name in stays late forgotten expires; do
 	wait_for 40 "$name runs (A2, C2)" session_is $name running 1
 done
 for kind in executor.lost executor.replaced; do
-	wait_for 20 "a $kind of what was missing is said (A2)" said $kind '"session":"forgotten"'
+	wait_for 20 "a $kind of what was missing is said (A2)" event_said $kind '"session":"forgotten"'
 done
 wait_for 20 "its pid is written" lives "$(id_of forgotten)"
 wait_for 20 "its pid is written" lives "$(id_of expires)"
