@@ -21,6 +21,7 @@ contract_schedule_run(const struct store_factory *f)
 	failed += group_run(f->name, "fold", contract_fold_tests, contract_fold_count);
 	failed += group_run(f->name, "duties", contract_duty_tests, contract_duty_count);
 	failed += group_run(f->name, "verdicts", contract_verdict_tests, contract_verdict_count);
+	failed += group_run(f->name, "relieved", contract_relieve_tests, contract_relieve_count);
 	failed += group_run(f->name, "successors", contract_replace_tests, contract_replace_count);
 	failed +=
 	    group_run(f->name, "displacing", contract_displace_tests, contract_displace_count);

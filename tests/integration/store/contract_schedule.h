@@ -19,10 +19,11 @@ struct store_fold_result fold_all(struct rig *r);
 void verify_clean(struct rig *r);
 
 extern const struct CMUnitTest contract_place_tests[], contract_fold_tests[], contract_duty_tests[],
-    contract_verdict_tests[], contract_replace_tests[], contract_displace_tests[],
-    contract_metrics_tests[], contract_command_tests[], contract_crowd_tests[];
+    contract_verdict_tests[], contract_relieve_tests[], contract_replace_tests[],
+    contract_displace_tests[], contract_metrics_tests[], contract_command_tests[],
+    contract_crowd_tests[];
 extern const size_t contract_place_count, contract_fold_count, contract_duty_count,
-    contract_verdict_count, contract_replace_count, contract_displace_count, contract_command_count,
-    contract_crowd_count;
+    contract_verdict_count, contract_relieve_count, contract_replace_count, contract_displace_count,
+    contract_command_count, contract_crowd_count;
 
 #endif

@@ -1,65 +1,8 @@
-/* SUSPECT, READY again, LOST, and what becomes of the executors (K8, K16, K21-K24). */
+/* SUSPECT, READY again, LOST, and what becomes of the executors (K8, K16, K21-K23). */
 #include <stdio.h>
 #include <string.h>
 
-#include "contract_schedule.h"
-
-static struct store_lease judge;
-
-static void
-judge_take(struct rig *r)
-{
-	bool held = false;
-
-	judge = (struct store_lease){.name = LEASE_JUDGE};
-	OK(r, store_lease_hold(r->s, &judge, "contract", &held, &r->err));
-	assert_true(held);
-}
-
-static struct store_host
-host_of(struct rig *r, const char *host_id)
-{
-	struct store_host host;
-
-	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
-	return host;
-}
-
-static struct store_verdict
-verdict_of(struct rig *r, const char *host_id)
-{
-	return (struct store_verdict){
-	    .host_id = host_id, .epoch = host_of(r, host_id).epoch, .reason = "contract"};
-}
-
-static size_t
-suspect(struct rig *r, const char *host_id)
-{
-	const struct store_verdict v = verdict_of(r, host_id);
-	size_t n = 0;
-
-	OK(r, store_host_suspect(r->s, &judge, &v, 1, &n, &r->err));
-	return n;
-}
-
-static size_t
-heard(struct rig *r, const char *host_id)
-{
-	const struct store_verdict v = verdict_of(r, host_id);
-	size_t n = 0;
-
-	OK(r, store_host_heard(r->s, &judge, &v, 1, &n, &r->err));
-	return n;
-}
-
-static struct store_lost_result
-lost(struct rig *r, uint32_t grace_ms)
-{
-	struct store_lost_result result;
-
-	OK(r, store_lost(r->s, &r->lease, "default", grace_ms, r->a, &result, &r->err));
-	return result;
-}
+#include "contract_judge.h"
 
 /* A session whose patience is over at once. */
 static void
@@ -82,7 +25,7 @@ scene(struct rig *r)
 	judge_take(r);
 	impatient_session(r, "web", 2);
 	place_all(r, "h1");
-	assert_int_equal(suspect(r, "h1"), 1);
+	assert_int_equal(host_suspect(r, "h1"), 1);
 }
 
 static void
@@ -95,16 +38,16 @@ a_verdict_changes_a_host_once_K21(void **state)
 	host_make(r, "h1");
 	host_make(r, "h2");
 	judge_take(r);
-	assert_int_equal(suspect(r, "h1"), 1);
-	assert_int_equal(suspect(r, "h1"), 0);
+	assert_int_equal(host_suspect(r, "h1"), 1);
+	assert_int_equal(host_suspect(r, "h1"), 0);
 	assert_true(host_of(r, "h1").suspect_since_us > 0);
 	OK(r, store_judge_roster(r->s, r->a, &rows, &n, &r->err));
 	assert_int_equal(n, 2);
 	assert_string_equal(rows[0].host_id, "h1");
 	assert_int_equal(rows[0].state, HOST_SUSPECT);
 	assert_int_equal(rows[1].state, HOST_READY);
-	assert_int_equal(heard(r, "h1"), 1);
-	assert_int_equal(heard(r, "h1"), 0);
+	assert_int_equal(host_heard(r, "h1"), 1);
+	assert_int_equal(host_heard(r, "h1"), 0);
 	assert_int_equal(host_of(r, "h1").state, HOST_READY);
 	assert_int_equal(host_of(r, "h1").suspect_since_us, 0);
 	verify_clean(r);
@@ -153,7 +96,7 @@ executors_of_a_lost_host_are_given_up_and_replaced_L7_K16(void **state)
 
 	scene(r);
 	before = executor_of(r, "web", 0);
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted, 1);
 	assert_int_equal(result.executors, 2);
 	assert_int_equal(result.replaced, 2);
@@ -170,7 +113,7 @@ executors_of_a_lost_host_are_given_up_and_replaced_L7_K16(void **state)
 	assert_int_equal(executor_of(r, "web", 0).state, EXECUTOR_QUEUED);
 	/* It may still run there: the reservation stays until the host lets go. */
 	assert_int_equal(host_of(r, "h1").used.slots, 2);
-	assert_int_equal(lost(r, 0).executors, 0);
+	assert_int_equal(lost_step(r, 0).executors, 0);
 	verify_clean(r);
 }
 
@@ -180,8 +123,8 @@ a_host_that_was_heard_keeps_its_executors_L6(void **state)
 	struct rig *r = *state;
 
 	scene(r);
-	assert_int_equal(heard(r, "h1"), 1);
-	assert_int_equal(lost(r, 0).executors, 0);
+	assert_int_equal(host_heard(r, "h1"), 1);
+	assert_int_equal(lost_step(r, 0).executors, 0);
 	assert_int_equal(executor_of(r, "web", 0).attempt, 1);
 	verify_clean(r);
 }
@@ -195,7 +138,7 @@ a_hello_makes_a_suspect_ready_L6(void **state)
 	h = host_make(r, "h1");
 	lease_take(r);
 	judge_take(r);
-	suspect(r, "h1");
+	host_suspect(r, "h1");
 	h.hello_no++;
 	assert_int_equal(hello_say(r, &h).verdict, STORE_HELLO_ACCEPTED);
 	assert_int_equal(host_of(r, "h1").state, HOST_READY);
@@ -209,10 +152,10 @@ nobody_is_given_up_before_the_judge_has_listened_K23(void **state)
 	struct store_lost_result result;
 
 	scene(r);
-	result = lost(r, 600000);
+	result = lost_step(r, 600000);
 	assert_int_equal(result.granted + result.held + result.executors, 0);
 	OK(r, store_lease_release(r->s, &judge, &r->err));
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted + result.held + result.executors, 0);
 }
 
@@ -226,8 +169,8 @@ a_patient_session_waits_K22(void **state)
 	judge_take(r);
 	session_make(r, "web", 1);
 	place_all(r, "h1");
-	suspect(r, "h1");
-	assert_int_equal(lost(r, 0).executors, 0);
+	host_suspect(r, "h1");
+	assert_int_equal(lost_step(r, 0).executors, 0);
 	assert_int_equal(executor_of(r, "web", 0).state, EXECUTOR_PLACED);
 }
 
@@ -245,10 +188,10 @@ an_operator_who_is_sure_is_not_made_to_wait(void **state)
 	place_all(r, "h1");
 	FAILS(r, ERR_CONFLICT, store_host_confirm_lost(r->s, "h1", "t", &r->err));
 	FAILS(r, ERR_NOT_FOUND, store_host_confirm_lost(r->s, "h9", "t", &r->err));
-	suspect(r, "h1");
+	host_suspect(r, "h1");
 	OK(r, store_host_confirm_lost(r->s, "h1", "t", &r->err));
 	OK(r, store_host_confirm_lost(r->s, "h1", "t", &r->err));
-	result = lost(r, 600000);
+	result = lost_step(r, 600000);
 	assert_int_equal(result.executors, 1);
 	OK(r, store_host_lost(r->s, &judge, &n, &r->err));
 	assert_int_equal(n, 1);
@@ -273,7 +216,7 @@ silent_hosts(struct rig *r, int n)
 	}
 	for (int i = 0; i < n; i++) {
 		snprintf(host_id, sizeof(host_id), "h%02d", i);
-		suspect(r, host_id);
+		host_suspect(r, host_id);
 	}
 }
 
@@ -285,15 +228,15 @@ more_verdicts_than_the_cap_wait_for_an_operator_K22_L9(void **state)
 	struct store_lost_result result;
 
 	silent_hosts(r, HOSTS);
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted, CAP);
 	assert_int_equal(result.held, HOSTS - CAP);
 	assert_int_equal(result.executors, CAP);
 	/* Said once; and the cap stays. */
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted + result.held + result.executors, 0);
 	OK(r, store_host_confirm_lost(r->s, "h12", "t", &r->err));
-	assert_int_equal(lost(r, 0).executors, 1);
+	assert_int_equal(lost_step(r, 0).executors, 1);
 	verify_clean(r);
 }
 
@@ -322,23 +265,23 @@ hosts_that_come_back_in_numbers_hold_up_verdicts_K22_L9(void **state)
 	struct store_lost_result result;
 
 	silent_hosts(r, HOSTS);
-	assert_int_equal(heard(r, "h00"), 1);
-	assert_int_equal(heard(r, "h01"), 1);
-	assert_int_equal(heard(r, "h02"), 1);
+	assert_int_equal(host_heard(r, "h00"), 1);
+	assert_int_equal(host_heard(r, "h01"), 1);
+	assert_int_equal(host_heard(r, "h02"), 1);
 	/* Fewer are silent now than the cap allows: the three are still counted. */
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted + result.executors, 0);
 	assert_int_equal(result.held, HOSTS - 3);
 	assert_true(host_of(r, "h12").verdict_held);
 	assert_int_equal(held_events(r, "are coming back"), HOSTS - 3);
 	/* Said once. */
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted + result.held + result.executors, 0);
 	OK(r, store_host_confirm_lost(r->s, "h12", "t", &r->err));
-	assert_int_equal(lost(r, 0).executors, 1);
-	assert_int_equal(heard(r, "h11"), 1);
+	assert_int_equal(lost_step(r, 0).executors, 1);
+	assert_int_equal(host_heard(r, "h11"), 1);
 	assert_false(host_of(r, "h11").verdict_held);
-	assert_int_equal(lost(r, 0).executors, 0);
+	assert_int_equal(lost_step(r, 0).executors, 0);
 	verify_clean(r);
 }
 
@@ -352,10 +295,10 @@ a_hello_counts_as_coming_back_K22_L9(void **state)
 
 	h = host_make(r, "h99");
 	silent_hosts(r, HOSTS);
-	suspect(r, "h99");
+	host_suspect(r, "h99");
 	h.hello_no++;
 	assert_int_equal(hello_say(r, &h).verdict, STORE_HELLO_ACCEPTED);
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted, 0);
 	assert_int_equal(result.held, HOSTS);
 	verify_clean(r);
@@ -369,11 +312,11 @@ verdicts_go_on_when_nobody_has_come_back_for_long_enough_K22_L7(void **state)
 	struct store_lost_result result;
 
 	silent_hosts(r, HOSTS);
-	assert_int_equal(heard(r, "h00"), 1);
+	assert_int_equal(host_heard(r, "h00"), 1);
 	r->factory->hosts_age(r->cell, LOST_AFTER_MS - 10000);
-	assert_int_equal(lost(r, 0).granted, 0);
+	assert_int_equal(lost_step(r, 0).granted, 0);
 	r->factory->hosts_age(r->cell, 10000);
-	result = lost(r, 0);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted, CAP);
 	assert_int_equal(result.held, HOSTS - 1 - CAP);
 	assert_int_equal(result.executors, CAP);
@@ -388,11 +331,11 @@ nobody_waits_for_ever_for_others_to_come_back_K22_L7(void **state)
 
 	silent_hosts(r, HOSTS);
 	r->factory->hosts_age(r->cell, LOST_AFTER_MS + HELD_MS - 10000);
-	assert_int_equal(heard(r, "h00"), 1);
-	assert_int_equal(lost(r, 0).granted, 0);
+	assert_int_equal(host_heard(r, "h00"), 1);
+	assert_int_equal(lost_step(r, 0).granted, 0);
 	r->factory->hosts_age(r->cell, 10000);
-	assert_int_equal(heard(r, "h01"), 1);
-	assert_int_equal(lost(r, 0).granted, CAP);
+	assert_int_equal(host_heard(r, "h01"), 1);
+	assert_int_equal(lost_step(r, 0).granted, CAP);
 	verify_clean(r);
 }
 
@@ -403,9 +346,9 @@ a_few_that_flap_hold_up_nothing_L7(void **state)
 	struct store_lost_result result;
 
 	silent_hosts(r, 3);
-	assert_int_equal(heard(r, "h00"), 1);
-	assert_int_equal(heard(r, "h01"), 1);
-	result = lost(r, 0);
+	assert_int_equal(host_heard(r, "h00"), 1);
+	assert_int_equal(host_heard(r, "h01"), 1);
+	result = lost_step(r, 0);
 	assert_int_equal(result.granted, 1);
 	assert_int_equal(result.executors, 1);
 	verify_clean(r);
@@ -418,10 +361,10 @@ who_waited_for_others_is_told_when_the_cap_is_why_K22(void **state)
 	struct rig *r = *state;
 
 	silent_hosts(r, HOSTS);
-	assert_int_equal(lost(r, 0).granted, CAP);
+	assert_int_equal(lost_step(r, 0).granted, CAP);
 	assert_int_equal(held_events(r, "in ten minutes"), HOSTS - CAP);
-	assert_int_equal(heard(r, "h00"), 1);
-	assert_int_equal(lost(r, 0).held, HOSTS - CAP);
+	assert_int_equal(host_heard(r, "h00"), 1);
+	assert_int_equal(lost_step(r, 0).held, HOSTS - CAP);
 	assert_int_equal(held_events(r, "are coming back"), HOSTS - CAP);
 	verify_clean(r);
 }
@@ -434,7 +377,7 @@ a_closed_session_wants_no_successors(void **state)
 
 	scene(r);
 	OK(r, store_session_close(r->s, "web", 0, true, "t", r->a, &s, &r->err));
-	assert_int_equal(lost(r, 0).replaced, 0);
+	assert_int_equal(lost_step(r, 0).replaced, 0);
 	fold_all(r);
 	OK(r, store_session_get(r->s, "web", r->a, &s, &r->err));
 	assert_int_equal(s.state, SESSION_CLOSED);
@@ -451,7 +394,7 @@ what_a_user_stopped_is_not_replaced(void **state)
 	e = executor_of(r, "web", 0);
 	OK(r, store_executor_stop(r->s, &e.executor_id, true, "t", &r->err));
 	fold_all(r);
-	assert_int_equal(lost(r, 0).executors, 2);
+	assert_int_equal(lost_step(r, 0).executors, 2);
 	assert_int_equal(executor_of(r, "web", 0).attempt, 1);
 	assert_int_equal(executor_of(r, "web", 1).attempt, 2);
 	verify_clean(r);
@@ -494,243 +437,6 @@ what_failed_is_not_replaced_without_a_restart_policy(void **state)
 	verify_clean(r);
 }
 
-/* ---- a replacement beside its original (K24) ---- */
-
-/* One executor of session web runs on h1, which is suspect; it is replaced at once and lost never.
- */
-static struct store_hello
-early_scene(struct rig *r, bool keep_replacement)
-{
-	struct store_hello h = host_make(r, "h1");
-	struct store_session_new n = session_of(r, "web", 1);
-	struct store_executor e;
-	struct store_session s;
-	bool existed;
-
-	host_make(r, "h2");
-	lease_take(r);
-	judge_take(r);
-	n.replace_after_ms = 0;
-	n.keep_replacement = keep_replacement;
-	OK(r, store_session_create(r->s, &n, r->a, &s, &existed, &r->err));
-	place_all(r, "h1");
-	e = executor_of(r, "web", 0);
-	join_one(r, report_of(&e, &h, EXECUTOR_RUNNING));
-	assert_int_equal(suspect(r, "h1"), 1);
-	return h;
-}
-
-static struct store_executor
-attempt_of(struct rig *r, uint32_t attempt)
-{
-	struct store_executor *rows;
-	size_t n;
-
-	rows = executors_of(r, "web", &n);
-	for (size_t i = 0; i < n; i++) {
-		if (rows[i].attempt == attempt)
-			return rows[i];
-	}
-	fail_msg("there is no attempt %u", attempt);
-	return rows[0];
-}
-
-static void
-comes_back(struct rig *r, const char *host_id)
-{
-	assert_int_equal(heard(r, host_id), 1);
-	r->factory->hosts_age(r->cell, 5000);
-}
-
-static void
-a_replacement_runs_beside_the_original_of_a_silent_host_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_lost_result result;
-	size_t n;
-
-	early_scene(r, false);
-	result = lost(r, 0);
-	assert_int_equal(result.granted, 1);
-	assert_int_equal(result.replaced, 1);
-	assert_int_equal(result.executors, 0);
-	assert_int_equal(result.message_count, 0);
-	assert_int_equal(attempt_of(r, 1).state, EXECUTOR_RUNNING);
-	assert_int_equal(attempt_of(r, 1).desired, DESIRED_RUN);
-	assert_int_equal(attempt_of(r, 2).state, EXECUTOR_QUEUED);
-	assert_int_equal(place_all(r, "h2"), 1);
-	assert_int_equal(lost(r, 0).replaced, 0); /* once */
-	executors_of(r, "web", &n);
-	assert_int_equal(n, 2);
-	verify_clean(r);
-}
-
-static void
-nobody_is_replaced_early_before_the_judge_has_listened_K23(void **state)
-{
-	struct rig *r = *state;
-
-	early_scene(r, false);
-	assert_int_equal(lost(r, 60000).replaced, 0);
-	verify_clean(r);
-}
-
-static void
-the_original_is_kept_when_its_host_is_back_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_lost_result result;
-
-	early_scene(r, false);
-	lost(r, 0);
-	place_all(r, "h2");
-	assert_int_equal(heard(r, "h1"), 1);
-	assert_int_equal(
-	    lost(r, 0).message_count, 0); /* it may have ended: its host says so first */
-	r->factory->hosts_age(r->cell, 5000);
-	result = lost(r, 0);
-	assert_int_equal(result.message_count, 1);
-	assert_int_equal(result.messages[0].items[0].desired, DESIRED_STOP);
-	assert_int_equal(attempt_of(r, 1).desired, DESIRED_RUN);
-	assert_int_equal(attempt_of(r, 2).desired, DESIRED_STOP);
-	assert_int_equal(lost(r, 0).message_count, 0);
-	verify_clean(r);
-}
-
-static void
-a_replacement_that_waits_for_a_host_is_cancelled_when_the_original_is_back_K24(void **state)
-{
-	struct rig *r = *state;
-
-	early_scene(r, false);
-	lost(r, 0);
-	comes_back(r, "h1");
-	lost(r, 0);
-	assert_int_equal(attempt_of(r, 2).state, EXECUTOR_CANCELLED);
-	assert_int_equal(attempt_of(r, 1).desired, DESIRED_RUN);
-	verify_clean(r);
-	/* The next silence has a replacement of its own. */
-	assert_int_equal(suspect(r, "h1"), 1);
-	assert_int_equal(lost(r, 0).replaced, 1);
-	assert_int_equal(attempt_of(r, 3).state, EXECUTOR_QUEUED);
-	verify_clean(r);
-}
-
-static void
-the_replacement_is_kept_once_it_runs_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_executor e;
-	struct store_hello h2;
-
-	early_scene(r, true);
-	h2 = hello_of("h2", id_new());
-	lost(r, 0);
-	place_all(r, "h2");
-	comes_back(r, "h1");
-	assert_int_equal(lost(r, 0).message_count, 0); /* it does not run yet */
-	e = attempt_of(r, 2);
-	join_one(r, report_of(&e, &h2, EXECUTOR_RUNNING));
-	assert_int_equal(lost(r, 0).message_count, 1);
-	assert_int_equal(attempt_of(r, 1).desired, DESIRED_STOP);
-	assert_int_equal(attempt_of(r, 2).desired, DESIRED_RUN);
-	verify_clean(r);
-}
-
-static void
-an_original_that_is_given_up_has_its_successor_already_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_lost_result result;
-	size_t n;
-
-	early_scene(r, false);
-	lost(r, 0);
-	place_all(r, "h2");
-	r->factory->hosts_age(r->cell, 61000);
-	result = lost(r, 0);
-	assert_int_equal(result.executors, 1);
-	assert_int_equal(result.replaced, 0);
-	assert_int_equal(attempt_of(r, 1).state, EXECUTOR_LOST);
-	assert_int_equal(attempt_of(r, 2).desired, DESIRED_RUN);
-	executors_of(r, "web", &n);
-	assert_int_equal(n, 2);
-	verify_clean(r);
-}
-
-static void
-an_original_that_ended_while_away_leaves_the_place_to_its_replacement_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_hello h = early_scene(r, false);
-	struct store_executor e;
-
-	lost(r, 0);
-	place_all(r, "h2");
-	assert_int_equal(heard(r, "h1"), 1);
-	e = attempt_of(r, 1);
-	join_one(r, report_of(&e, &h, EXECUTOR_FAILED));
-	fold_all(r);
-	r->factory->hosts_age(r->cell, 5000);
-	lost(r, 0);
-	assert_int_equal(attempt_of(r, 2).desired, DESIRED_RUN);
-	verify_clean(r);
-}
-
-/* What was not kept counts as if it had never been. */
-static void
-a_kept_original_that_fails_later_has_a_successor_of_its_own_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_executor e;
-	size_t n;
-
-	early_scene(r, false);
-	lost(r, 0);
-	place_all(r, "h2");
-	comes_back(r, "h1");
-	lost(r, 0);
-	e = attempt_of(r, 2);
-	{
-		struct store_hello h2 = hello_of("h2", id_new());
-
-		join_one(r, report_of(&e, &h2, EXECUTOR_STOPPED));
-	}
-	fold_all(r);
-	executors_of(r, "web", &n);
-	assert_int_equal(n, 2);
-	assert_int_equal(suspect(r, "h1"), 1);
-	OK(r, store_host_confirm_lost(r->s, "h1", "t", &r->err));
-	assert_int_equal(lost(r, 0).replaced, 1);
-	assert_int_equal(attempt_of(r, 3).state, EXECUTOR_QUEUED);
-	verify_clean(r);
-}
-
-/* Longer than lost_after: the end is said, its successor waits. */
-static void
-a_late_replacement_waits_in_the_queue_until_replace_after_K24(void **state)
-{
-	struct rig *r = *state;
-	struct store_session_new n = session_of(r, "web", 1);
-	struct store_session s;
-	bool existed;
-
-	host_make(r, "h1");
-	host_make(r, "h2");
-	lease_take(r);
-	judge_take(r);
-	n.lost_after_ms = 0;
-	n.replace_after_ms = 60000;
-	OK(r, store_session_create(r->s, &n, r->a, &s, &existed, &r->err));
-	place_all(r, "h1");
-	suspect(r, "h1");
-	assert_int_equal(lost(r, 0).replaced, 1);
-	assert_int_equal(attempt_of(r, 1).state, EXECUTOR_LOST);
-	assert_int_equal(attempt_of(r, 2).state, EXECUTOR_QUEUED);
-	assert_int_equal(place_all(r, "h2"), 0);
-	verify_clean(r);
-}
-
 const struct CMUnitTest contract_verdict_tests[] = {
     TEST(a_verdict_changes_a_host_once_K21),
     TEST(a_verdict_about_an_older_epoch_changes_nothing_K21),
@@ -752,14 +458,5 @@ const struct CMUnitTest contract_verdict_tests[] = {
     TEST(what_a_user_stopped_is_not_replaced),
     TEST(what_a_host_refused_is_tried_again_later),
     TEST(what_failed_is_not_replaced_without_a_restart_policy),
-    TEST(a_replacement_runs_beside_the_original_of_a_silent_host_K24),
-    TEST(nobody_is_replaced_early_before_the_judge_has_listened_K23),
-    TEST(the_original_is_kept_when_its_host_is_back_K24),
-    TEST(a_replacement_that_waits_for_a_host_is_cancelled_when_the_original_is_back_K24),
-    TEST(the_replacement_is_kept_once_it_runs_K24),
-    TEST(an_original_that_is_given_up_has_its_successor_already_K24),
-    TEST(an_original_that_ended_while_away_leaves_the_place_to_its_replacement_K24),
-    TEST(a_kept_original_that_fails_later_has_a_successor_of_its_own_K24),
-    TEST(a_late_replacement_waits_in_the_queue_until_replace_after_K24),
 };
 const size_t contract_verdict_count = COUNT_OF(contract_verdict_tests);
