@@ -21,8 +21,8 @@ postgres_connect(const char *url, const char *role)
 	return s;
 }
 
-static void
-migrate(const char *url)
+void
+postgres_migrate(const char *url)
 {
 	CLEANUP(store_free) struct store *s = postgres_connect(url, NULL);
 	struct err err = {0};
@@ -35,7 +35,7 @@ migrate(const char *url)
 void
 postgres_cells_start(void)
 {
-	server = postgres_server_new(migrate);
+	server = postgres_server_new(postgres_migrate);
 }
 
 void

@@ -21,17 +21,6 @@ struct fixture {
 	struct err err;
 };
 
-static void
-migrate(const char *url)
-{
-	CLEANUP(store_free) struct store *s = postgres_connect(url, NULL);
-	struct err err = {0};
-	unsigned applied;
-
-	if (store_migrate(s, &applied, &err) != 0)
-		fail_msg("%s", err.text);
-}
-
 static int
 setup(void **state)
 {
@@ -104,22 +93,6 @@ a_pipeline_into_a_stopped_backend_is_given_up_too(void **state)
 	assert_int_equal(kill(backend, SIGCONT), 0);
 }
 
-static int
-server_start(void **state)
-{
-	(void)state;
-	server = postgres_server_new(migrate);
-	return 0;
-}
-
-static int
-server_stop(void **state)
-{
-	(void)state;
-	postgres_server_free(server);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -128,6 +101,10 @@ main(void)
 	    TEST_MUTE(a_backend_that_is_stopped_is_given_up_and_the_next_one_asked),
 	    TEST_MUTE(a_pipeline_into_a_stopped_backend_is_given_up_too),
 	};
+	int failed;
 
-	return cmocka_run_group_tests(tests, server_start, server_stop);
+	server = postgres_server_new(postgres_migrate);
+	failed = cmocka_run_group_tests_name("mute", tests, NULL, NULL);
+	postgres_server_free(server);
+	return failed;
 }
