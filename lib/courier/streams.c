@@ -79,23 +79,40 @@ streams_table(
 	return 0;
 }
 
+/* One that differs is said at the end: others may be missing, and are made. */
+static bool
+conflict_kept(const struct err *err, struct err *first)
+{
+	if (err->kind != ERR_CONFLICT)
+		return false;
+	if (first->kind == ERR_NONE)
+		*first = *err;
+	return true;
+}
+
 int
 streams_ensure(struct bus *b, const char *prefix, int replicas, struct err *err)
 {
 	CLEANUP(arena_free) struct arena *arena = arena_new(0);
 	struct bus_stream table[STREAMS_COUNT];
+	struct err conflict = {0};
 
 	if (!arena)
 		return err_set(err, ERR_LIMIT, "no memory for the streams' table");
 	if (streams_table(prefix, arena, table, err) != 0)
 		return -1;
 	for (size_t i = 0; i < STREAMS_COUNT; i++) {
-		if (bus_stream_ensure(b, &table[i], replicas, err) != 0)
+		if (bus_stream_ensure(b, &table[i], replicas, err) != 0 &&
+		    !conflict_kept(err, &conflict))
 			return -1;
 	}
 	for (size_t i = 0; i < streams_consumers_count; i++) {
-		if (bus_consumer_ensure(b, &streams_consumers[i], err) != 0)
+		if (bus_consumer_ensure(b, &streams_consumers[i], err) != 0 &&
+		    !conflict_kept(err, &conflict))
 			return -1;
 	}
-	return 0;
+	if (conflict.kind == ERR_NONE)
+		return 0;
+	*err = conflict;
+	return -1;
 }

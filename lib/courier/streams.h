@@ -20,7 +20,7 @@ struct err;
 #define STREAMS_COUNT 4
 
 /* Creates what is missing.  replicas 0: as the cluster allows.  ERR_CONFLICT: one exists and
- * differs; the text names the stream, the field and both values. */
+ * differs, and the others are there; the text names the stream, the field and both values. */
 MUST_USE int streams_ensure(struct bus *b, const char *prefix, int replicas, struct err *err);
 
 /* The table itself, with the prefix filled in; strings live in the arena.  ERR_LIMIT: no memory. */

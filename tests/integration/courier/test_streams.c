@@ -133,6 +133,26 @@ a_different_stream_is_refused_by_name_and_field_K12(void **state)
 }
 
 static void
+a_different_stream_is_in_nobodys_way_K12(void **state)
+{
+	const struct bus_stream other = {
+	    .name = STREAM_COMMANDS, .subjects = {"fl.cmd.*"}, .max_msgs_per_subject = 3};
+	struct rig *rig = *state;
+	struct bus_stream_state there;
+	struct err err;
+
+	ensure(rig);
+	assert_int_equal(bus_stream_delete(rig->bus, STREAM_COMMANDS, &err), 0);
+	assert_int_equal(bus_stream_delete(rig->bus, STREAM_DEAD, &err), 0);
+	assert_int_equal(bus_stream_ensure(rig->bus, &other, 0, &err), 0);
+	assert_int_equal(streams_ensure(rig->bus, "fl", 0, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	assert_non_null(strstr(err.text, STREAM_COMMANDS));
+	assert_int_equal(bus_stream_state(rig->bus, STREAM_DEAD, &there, &err), 0);
+	assert_int_equal(bus_stream_delete(rig->bus, STREAM_COMMANDS, &err), 0);
+}
+
+static void
 advisories_of_consumers_are_dead_letters(void **state)
 {
 	struct rig *rig = *state;
@@ -157,6 +177,7 @@ main(void)
 	    cmocka_unit_test(the_consumer_of_reports_can_be_bound),
 	    cmocka_unit_test(a_command_reaches_the_host_s_live_subject),
 	    cmocka_unit_test(a_different_stream_is_refused_by_name_and_field_K12),
+	    cmocka_unit_test(a_different_stream_is_in_nobodys_way_K12),
 	    cmocka_unit_test(advisories_of_consumers_are_dead_letters),
 	};
 
