@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "courier.h"
+#include "migrated.h"
 #include "streams.h"
 
 #include "fairlead/v1/common.pb-c.h"
@@ -19,18 +20,6 @@ extern char **environ;
 
 /* ---- group ---- */
 
-static void
-migrate(const char *url)
-{
-	const struct store_options o = {.url = url, .application = "migrate"};
-	CLEANUP(store_free) struct store *s = NULL;
-	struct err err = {0};
-	unsigned applied;
-
-	if (store_pg_new(&o, &s, &err) != 0 || store_migrate(s, &applied, &err) != 0)
-		fail_msg("%s", err.text);
-}
-
 int
 rig_group_setup(void **state)
 {
@@ -38,7 +27,7 @@ rig_group_setup(void **state)
 
 	assert_non_null(r);
 	pthread_mutex_init(&r->lock, NULL);
-	r->postgres = postgres_server_new(migrate);
+	r->postgres = postgres_server_new(migrated);
 	r->nats = nats_server_new(NULL);
 	*state = r;
 	return 0;

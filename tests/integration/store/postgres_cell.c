@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "migrated.h"
 #include "postgres_server.h"
 
 static struct postgres_server *server;
@@ -22,20 +23,9 @@ postgres_connect(const char *url, const char *role)
 }
 
 void
-postgres_migrate(const char *url)
-{
-	CLEANUP(store_free) struct store *s = postgres_connect(url, NULL);
-	struct err err = {0};
-	unsigned applied;
-
-	if (store_migrate(s, &applied, &err) != 0)
-		fail_msg("%s", err.text);
-}
-
-void
 postgres_cells_start(void)
 {
-	server = postgres_server_new(postgres_migrate);
+	server = postgres_server_new(migrated);
 }
 
 void

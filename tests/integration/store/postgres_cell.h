@@ -12,7 +12,5 @@ extern const struct store_factory postgres_factory;
 /* A value of the cell's database, as text; and a statement on it. */
 const char *cell_query(const struct rig *r, const char *sql);
 struct store *postgres_connect(const char *url, const char *role);
-/* Applies all migrations, or fails the test. */
-void postgres_migrate(const char *url);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "migrated.h"
 #include "postgres_server.h"
 #include "store_bounds.h"
 
@@ -103,7 +104,7 @@ main(void)
 	};
 	int failed;
 
-	server = postgres_server_new(postgres_migrate);
+	server = postgres_server_new(migrated);
 	failed = cmocka_run_group_tests_name("mute", tests, NULL, NULL);
 	postgres_server_free(server);
 	return failed;
