@@ -41,7 +41,7 @@ struct api_service {
 	struct mailbox *queue;          /* struct micro_request */
 	struct worker *workers[HUB_API_WORKERS_MAX];
 	unsigned worker_count;
-	bool closed;
+	int64_t closed_us; /* 0: open; written before the workers are told to stop */
 };
 
 static const struct route *
@@ -52,12 +52,13 @@ route_of(const struct micro_request *r)
 	return endpoint->route;
 }
 
-/* An answer belongs to the trace of its question.  How many headers that is. */
+/* An answer belongs to the trace of its question.  How many headers that is: none for a value that
+ * the bus would refuse, for then there were no answer at all. */
 static size_t
 trace_header(const struct bus_msg *m, struct bus_header *ret)
 {
 	*ret = (struct bus_header){HEADER_TRACE, bus_msg_header(m, HEADER_TRACE)};
-	return ret->value && *ret->value ? 1 : 0;
+	return ret->value && *ret->value && !strpbrk(ret->value, "\r\n") ? 1 : 0;
 }
 
 /* The answer to a request that failed: the error object in the encoding the client speaks. */
@@ -131,7 +132,7 @@ encoding_of(const struct bus_msg *m)
 	    bus_msg_header(m, HEADER_CONTENT_TYPE), bus_msg_data(m), bus_msg_size(m));
 }
 
-/* False: Postgres did not answer in time. */
+/* False: who was needed did not answer in time; Postgres perhaps. */
 static bool
 request_serve(struct api *api, struct micro_request *r)
 {
@@ -158,15 +159,22 @@ request_serve(struct api *api, struct micro_request *r)
 	return err.kind != ERR_UNAVAILABLE && err.kind != ERR_TIMEOUT;
 }
 
-/* A stop answers what it can.  Where Postgres stalls that is nothing: those who wait hear so at
- * once and ask another hub, instead of each taking its timeout. */
+/* After a request that failed: a stop answers what it can.  Where Postgres stalls that is nothing:
+ * those who wait hear so at once and ask another hub, instead of each taking its timeout. */
+static bool
+stop_goes_on(const struct api_service *s, struct api *api)
+{
+	return clock_mono_us(clock_system()) - s->closed_us < API_STOP_MS * MS_US &&
+	       hub_store_answers(api->store);
+}
+
 static void
 requests_refuse(struct api_service *s, struct api *api)
 {
 	struct micro_request *r;
 	struct err err = {0};
 
-	err_set(&err, ERR_UNAVAILABLE, "this hub stops, and Postgres does not answer it");
+	err_set(&err, ERR_UNAVAILABLE, "this hub stops, and Postgres does not answer it in time");
 	while ((r = mailbox_get(s->queue))) {
 		respond_error_take(r, encoding_of(micro_request_msg(r)), &err, api->arena);
 		arena_reset(api->arena);
@@ -193,7 +201,7 @@ api_worker(struct worker *w, void *arg)
 				continue;
 			answers = request_serve(&api, r);
 			arena_reset(api.arena);
-			if (!answers && worker_stopping(w))
+			if (!answers && worker_stopping(w) && !stop_goes_on(s, &api))
 				requests_refuse(s, &api);
 		}
 	}
@@ -284,9 +292,9 @@ api_start(struct hub *h, struct api_service **ret, struct err *err)
 void
 api_close(struct api_service *s)
 {
-	if (!s || s->closed)
+	if (!s || s->closed_us != 0)
 		return;
-	s->closed = true;
+	s->closed_us = clock_mono_us(clock_system());
 	if (s->micro)
 		micro_drain(s->micro);
 	if (s->queue)

@@ -94,7 +94,7 @@ request_handle(struct host_requests *s, struct store *store, const struct bus_ms
 	    a, err);
 }
 
-/* False: Postgres did not answer in time. */
+/* False: Postgres did not answer in time, perhaps. */
 static bool
 request_serve(
     struct host_requests *s, struct store *store, const struct bus_msg *m, struct arena *a)
@@ -133,7 +133,7 @@ request_worker(struct worker *w, void *arg)
 		bus_msg_free(m);
 		arena_reset(a);
 		/* Whoever else waits asks again: another hub. */
-		if (!answers && worker_stopping(w))
+		if (!answers && worker_stopping(w) && !hub_store_answers(store))
 			break;
 	}
 	store_free(store);

@@ -22,6 +22,15 @@ hub_store_new(const struct hub *h, const char *worker, struct store **ret, struc
 	return store_pg_new(&o, ret, err);
 }
 
+bool
+hub_store_answers(struct store *store)
+{
+	struct err ignored = {0};
+	int64_t now_us;
+
+	return store_ping(store, &now_us, &ignored) == 0;
+}
+
 void
 hub_nudge(const struct hub *h, const char *pool)
 {

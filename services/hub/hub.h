@@ -47,6 +47,9 @@ struct hub {
 MUST_USE int hub_store_new(
     const struct hub *h, const char *worker, struct store **ret, struct err *err);
 
+/* Does Postgres answer at all?  A question can fail for a lock, or for a host that is away. */
+bool hub_store_answers(struct store *store);
+
 /* "Look now" for the scheduler of a pool; losing one costs only its sweep interval. */
 void hub_nudge(const struct hub *h, const char *pool);
 
