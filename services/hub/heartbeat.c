@@ -337,6 +337,8 @@ heartbeat_close(struct heartbeat_service *s)
 {
 	if (!s)
 		return;
+	/* Before nobody answers: questions go to another hub. */
+	bus_unsubscribe(TAKE(s->answer));
 	if (s->answerer)
 		worker_stop(s->answerer);
 	if (s->flusher)
@@ -349,7 +351,6 @@ heartbeat_stop(struct heartbeat_service *s)
 	if (!s)
 		return;
 	bus_unsubscribe(s->hear);
-	bus_unsubscribe(s->answer);
 	if (s->queue)
 		mailbox_close(s->queue);
 	heartbeat_close(s);
