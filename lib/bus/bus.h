@@ -79,6 +79,9 @@ struct bus_options {
 	void *arg;
 };
 
+/* The servers without users and passwords, for logs and errors; cut to size.  Returns buffer. */
+char *bus_servers_said(const char *servers, char *buffer, size_t size);
+
 /* Connects in the background and goes on for ever with full jitter, 0.5..20 s, reset after a stable
  * minute; two authentication errors close a NATS connection for good, so it is rebuilt inside, and
  * subscriptions with it.  Returns at once; bus_wait_connected waits.  ERR_INVALID: bad url. */

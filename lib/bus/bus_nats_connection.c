@@ -130,7 +130,7 @@ static int
 set_servers(struct nats_bus *b, const char *servers, struct err *err)
 {
 	const char *urls[NATS_SERVERS_MAX];
-	char *copy = strdup(servers), *save = NULL;
+	char *copy = strdup(servers), *save = NULL, said[ERR_TEXT_BYTES];
 	unsigned n = 0;
 	bool valid = true;
 
@@ -150,7 +150,8 @@ set_servers(struct nats_bus *b, const char *servers, struct err *err)
 	free(copy);
 	if (s != NATS_OK)
 		return err_field(err, ERR_INVALID, "servers",
-		    "'%s' is not a list of urls like nats://host:4222", servers);
+		    "'%s' is not a list of urls like nats://host:4222",
+		    bus_servers_said(servers, said, sizeof(said)));
 	b->configured_servers = n;
 	return 0;
 }

@@ -220,12 +220,14 @@ log_started(const struct process *p)
 	size_t n;
 	const struct agent_driver *drivers = host_drivers(p->host, &n);
 	struct id journal_id = agent_journal_id(host_agent(p->host));
+	char servers[1024];
 
 	log_info("agent.started", LOG_STR("version", FAIRLEAD_VERSION),
 	    LOG_STR("host", p->settings.host_id),
 	    LOG_STR("pool", options_string(p->options, "pool")), LOG_ID("journal", &journal_id),
 	    LOG_UINT("records", agent_record_count(host_agent(p->host))),
-	    LOG_STR("servers", options_string(p->options, "nats_servers")));
+	    LOG_STR("servers", bus_servers_said(options_string(p->options, "nats_servers"), servers,
+				   sizeof(servers))));
 	for (size_t i = 0; i < n; i++)
 		log_info("driver.probed", LOG_STR("driver", drivers[i].name),
 		    LOG_STR("usable", drivers[i].probe.usable ? "yes" : "no"),

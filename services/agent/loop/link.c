@@ -19,6 +19,7 @@
 #define INBOX_BYTES 128
 #define BATCH_MAX 256u
 #define WAITING_SAID_EVERY_US (60 * SECOND_US)
+#define SERVERS_SAID_BYTES 1024
 
 struct link_host {
 	UT_hash_handle hh;
@@ -136,6 +137,7 @@ static void
 failure_say(struct link *l, bool denied, const char *why)
 {
 	int64_t now_us = clock_mono_us(clock_system());
+	char servers[SERVERS_SAID_BYTES];
 	enum log_level level = l->options.quiet ? LOG_DEBUG_LEVEL : LOG_WARN_LEVEL;
 
 	if (l->failure_said_us != 0 && denied == l->failure_denied &&
@@ -144,7 +146,8 @@ failure_say(struct link *l, bool denied, const char *why)
 	l->failure_said_us = now_us;
 	l->failure_denied = denied;
 	LOG_AT(level, denied ? "bus.denied" : "bus.waiting",
-	    LOG_STR("servers", l->bus_options.servers), LOG_STR("why", why),
+	    LOG_STR("servers", bus_servers_said(l->bus_options.servers, servers, sizeof(servers))),
+	    LOG_STR("why", why),
 	    LOG_STR("hint", denied ? "options nats_user and nats_password" : ""));
 }
 
