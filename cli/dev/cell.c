@@ -1,13 +1,11 @@
 #include "cell.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,39 +23,6 @@
 #define RESTART_MAX_MS 5000
 
 static int
-directory_make(const char *path, struct err *err)
-{
-	if (mkdir(path, 0755) != 0 && errno != EEXIST)
-		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
-	return 0;
-}
-
-/* Two cells on one data would write each other's ports and databases.  The lock goes with the
- * process, however it ends; the file stays. */
-static int
-data_lock(struct cell *c, struct err *err)
-{
-	char path[320];
-	int status;
-
-	if (directory_make(c->data, err) != 0)
-		return -1;
-	snprintf(path, sizeof(path), "%s/lock", c->data);
-	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (c->lock_fd < 0)
-		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
-	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	status = errno;
-	close(c->lock_fd);
-	c->lock_fd = -1;
-	if (status != EWOULDBLOCK)
-		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(status));
-	err_field(err, ERR_CONFLICT, "data", "another fairlead dev runs on %s", c->data);
-	return err_hint(err, "stop it, or name another directory with --data");
-}
-
-static int
 directories_make(struct cell *c, struct err *err)
 {
 	static const char *const below[] = {"/log", "/agents", "/hold"};
@@ -65,7 +30,7 @@ directories_make(struct cell *c, struct err *err)
 
 	for (size_t i = 0; i < COUNT_OF(below); i++) {
 		snprintf(path, sizeof(path), "%s%s", c->data, below[i]);
-		if (directory_make(path, err) != 0)
+		if (cell_directory_make(path, err) != 0)
 			return -1;
 	}
 	return 0;
@@ -276,7 +241,7 @@ services_start(struct cell *c, struct err *err)
 int
 cell_start(struct cell *c, struct err *err)
 {
-	if (data_lock(c, err) != 0 || directories_make(c, err) != 0 ||
+	if (cell_lock(c, err) != 0 || directories_make(c, err) != 0 ||
 	    cell_bus_configure(c, err) != 0 || cell_postgres_init(c, err) != 0)
 		return -1;
 	for (unsigned i = 0; i < c->bus_servers; i++)
@@ -303,9 +268,7 @@ cell_stop(struct cell *c)
 	c->child_count = 0;
 	if (*c->sockets)
 		rmdir(c->sockets);
-	if (c->lock_fd >= 0)
-		close(c->lock_fd);
-	c->lock_fd = -1;
+	cell_unlock(c);
 }
 
 static void

@@ -37,6 +37,11 @@ void cell_stop(struct cell *c);
  * a file in <data>/hold is left as it is until the file goes. */
 void cell_tend(struct cell *c);
 
+/* lock.c.  ERR_CONFLICT: another fairlead dev runs on this data. */
+MUST_USE int cell_lock(struct cell *c, struct err *err);
+void cell_unlock(struct cell *c);
+MUST_USE int cell_directory_make(const char *path, struct err *err);
+
 /* bus.c: ports, configurations, c->nats_url; then one child per server */
 MUST_USE int cell_bus_configure(struct cell *c, struct err *err);
 void cell_bus_child(const struct cell *c, unsigned i, struct child *child);
