@@ -249,6 +249,8 @@ cell_start(struct cell *c, struct err *err)
 	if (cell_postgres_child(c, child_new(c), err) != 0)
 		return -1;
 	c->infrastructure = c->child_count;
+	for (unsigned i = 0; i < c->infrastructure; i++)
+		c->children[i].keeps_fd = c->servers_fd;
 	if (start_from(c, 0, err) != 0 || prepare(c, err) != 0)
 		return -1;
 	return services_start(c, err);

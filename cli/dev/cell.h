@@ -13,6 +13,7 @@
 struct cell {
 	char data[256];     /* absolute */
 	int lock_fd;        /* of <data>/lock; -1: not ours */
+	int servers_fd;     /* of <data>/lock.servers, the same */
 	char bin[256];      /* where our programs are */
 	char sockets[64];   /* of Postgres: a path short enough for a socket */
 	char nats_url[128]; /* of all servers, comma separated */
@@ -37,7 +38,8 @@ void cell_stop(struct cell *c);
  * a file in <data>/hold is left as it is until the file goes. */
 void cell_tend(struct cell *c);
 
-/* lock.c.  ERR_CONFLICT: another fairlead dev runs on this data. */
+/* lock.c.  ERR_CONFLICT: another fairlead dev runs on this data.  ERR_TIMEOUT: servers of one that
+ * was killed still do. */
 MUST_USE int cell_lock(struct cell *c, struct err *err);
 void cell_unlock(struct cell *c);
 MUST_USE int cell_directory_make(const char *path, struct err *err);

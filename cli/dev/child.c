@@ -26,6 +26,7 @@ child_init(struct child *c, const char *name, int stop_signal)
 	memset(c, 0, sizeof(*c));
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->stop_signal = stop_signal;
+	c->keeps_fd = -1;
 }
 
 void
@@ -74,17 +75,19 @@ become(const struct child *c, int log_fd)
 	sigset_t none;
 
 	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, c->stop_signal);
 	if (log_fd >= 0) {
 		dup2(log_fd, STDOUT_FILENO);
 		dup2(log_fd, STDERR_FILENO);
 	}
+	if (c->keeps_fd >= 0)
+		fcntl(c->keeps_fd, F_SETFD, 0);
 	if (c->gid && (setgroups(0, NULL) != 0 || setgid(c->gid) != 0))
 		_exit(EXEC_FAILED);
 	if (c->uid && setuid(c->uid) != 0)
 		_exit(EXEC_FAILED);
 	/* A change of user forgets the death signal. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, c->stop_signal);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);

@@ -21,7 +21,8 @@ struct child {
 	unsigned owned_count;
 	uid_t uid; /* 0: as we are */
 	gid_t gid;
-	int stop_signal;
+	int stop_signal; /* also when we die */
+	int keeps_fd;    /* stays open in it, -1: none */
 	bool stop_asked;
 	pid_t pid;  /* 0: not running */
 	int status; /* of the last end, as waitpid gives it */
@@ -35,7 +36,7 @@ void child_done(struct child *c);
 void child_arg(struct child *c, const char *format, ...) PRINTF(2, 3);
 
 /* Output goes to the end of log_path; NULL: inherited.  The child gets a process group of its own
- * and SIGTERM when we die. */
+ * and stop_signal when we die. */
 MUST_USE int child_start(struct child *c, const char *log_path, struct err *err);
 /* Waits for its end; -1 with ERR_TIMEOUT when it takes longer.  0: c->status is set. */
 MUST_USE int child_wait(struct child *c, int timeout_ms, struct err *err);

@@ -151,7 +151,7 @@ cmd_dev(struct cli *c, int argc, char **argv)
 		    CELL_BUS_SERVERS_MAX);
 		return CLI_EXIT_USAGE;
 	}
-	cell.lock_fd = -1;
+	cell.lock_fd = cell.servers_fd = -1;
 	cell.agents = (unsigned)in.agents;
 	cell.hubs = (unsigned)in.hubs;
 	cell.schedulers = (unsigned)in.schedulers;

@@ -13,6 +13,8 @@
 #include "err.h"
 
 #define INITDB_TIMEOUT_MS 60000
+#define SOCKETS "/tmp/fairlead-dev-XXXXXX"
+#define SOCKETS_PREFIX (sizeof(SOCKETS) - sizeof("XXXXXX"))
 
 /* The newest server installed where Debian puts them, or the path. */
 static void
@@ -48,13 +50,34 @@ choose_user(struct cell *c, struct err *err)
 	return 0;
 }
 
+/* One that was killed removed nothing. */
+static void
+last_sockets_remove(const char *link)
+{
+	char last[sizeof(SOCKETS)];
+	ssize_t n = readlink(link, last, sizeof(last));
+
+	if (n == sizeof(SOCKETS) - 1) {
+		last[n] = '\0';
+		if (strncmp(last, SOCKETS, SOCKETS_PREFIX) == 0)
+			rmdir(last);
+	}
+	unlink(link);
+}
+
 /* Paths of unix sockets end at 107 bytes, so the socket does not live below the data. */
 static int
 socket_directory(struct cell *c, struct err *err)
 {
-	snprintf(c->sockets, sizeof(c->sockets), "/tmp/fairlead-dev-XXXXXX");
+	char link[320];
+
+	snprintf(link, sizeof(link), "%s/sockets", c->data);
+	last_sockets_remove(link);
+	snprintf(c->sockets, sizeof(c->sockets), SOCKETS);
 	if (!mkdtemp(c->sockets))
 		return err_set(err, ERR_INTERNAL, "%s: %s", c->sockets, strerror(errno));
+	if (symlink(c->sockets, link) != 0)
+		return err_set(err, ERR_INTERNAL, "%s: %s", link, strerror(errno));
 	if (c->postgres_uid && chown(c->sockets, c->postgres_uid, c->postgres_gid) != 0)
 		return err_set(err, ERR_INTERNAL, "%s: %s", c->sockets, strerror(errno));
 	return 0;

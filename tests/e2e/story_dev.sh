@@ -1,5 +1,6 @@
 # A person starts a cell, works, presses Ctrl-C: it ends with 0 and leaves no process.  Started again on the
-# same data it has every session with its history, what should run runs again, and new work is taken.
+# same data it has every session with its history, what should run runs again, and new work is taken.  Killed, it
+# can be started again at once.
 . "$(dirname "$0")/lib.sh"
 
 STORY_DATA=$(mktemp -d /tmp/fairlead-story-XXXXXX)
@@ -64,5 +65,15 @@ assert_contains "$("$fairlead" session ls --all)" once "a session that was over 
 wait_for 60 "what should run runs again" session_is stays running 2
 assert_equal 2 "$(pgrep -fxc "sleep $mark")" "processes of the two"
 assert_equal again "$("$fairlead" run --timeout 60s -- echo again)" "what a new run says"
+wait_for 20 "the books balance" verify_clean
+down
+
+# Killed, and started again at once: what it leaves behind is waited for.
+up third
+wait_for 60 "what should run runs again" session_is stays running 2
+kill -9 "$dev"
+wait "$dev" 2>/dev/null
+up fourth
+wait_for 60 "what should run runs again" session_is stays running 2
 wait_for 20 "the books balance" verify_clean
 down
