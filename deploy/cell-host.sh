@@ -17,9 +17,13 @@ running() {
 	pid=$(cat $cell/pid 2>/dev/null) && grep -qz -- "--data=$(cat $cell/where)" "/proc/$pid/cmdline" 2>/dev/null
 }
 
-# Postgres does not run as root, and its user must be able to reach the data.
+# What a cell left that ended by itself, or with its machine, is gone on with.  Otherwise: Postgres does not run
+# as root, and its user must be able to reach the data.
 data_choose() {
 	local data=$PWD/$cell/data
+	fresh=
+	! [ -d "$(cat $cell/where 2>/dev/null)" ] || return 0
+	fresh=yes
 	[ "$(id -u)" != 0 ] || setpriv --reuid=postgres --regid=postgres --clear-groups test -x "$PWD/$cell" ||
 		data=$(mktemp -d /var/tmp/fairlead-cell-XXXXXX)
 	mkdir -p "$data"
@@ -30,24 +34,27 @@ data_choose() {
 # What `fairlead dev` says when it is up, and the exports that a CLI needs.
 context() { grep -E '^(cell is up|  export )' $cell/output; }
 
-up() {
-	local deadline
-	if running; then
-		say "it is up already"
-		context
-		return
-	fi
-	down_quietly
+start() {
 	mkdir -p $cell
 	deploy/tasks.sh programs
 	data_choose
+	[ -n "$fresh" ] || say "the last cell's data are there: it goes on with them"
 	: >$cell/output
 	setsid "$PWD/$bin/fairlead" dev --data="$(cat $cell/where)" --agents="${FL_AGENTS:-3}" --hubs="${FL_HUBS:-2}" \
 		--schedulers="${FL_SCHEDULERS:-2}" </dev/null >$cell/output 2>&1 &
 	echo $! >$cell/pid
+}
+
+up() {
+	local deadline
+	if running; then
+		say "it is up already"
+	else
+		start
+	fi
 	deadline=$((SECONDS + 120))
 	until context >/dev/null; do
-		[ -n "$(jobs -rp)" ] || failed "the cell ended while it started"
+		[ -n "$(jobs -rp)" ] || running || failed "the cell ended while it started"
 		[ $SECONDS -lt $deadline ] || failed "the cell is not ready after 120 s"
 		read -r -t 0.2 <> <(:) || true
 	done
@@ -56,32 +63,38 @@ up() {
 	echo "./dev fairlead status; ./dev down stops it and removes its data"
 }
 
+# Data that were there before are nobody's to remove but `down`'s.
 failed() {
 	cat $cell/output >&2
-	down_quietly
+	stop
+	[ -z "${fresh-}" ] || data_remove
 	die "$*"
 }
 
-down_quietly() {
+stop() {
 	local deadline=$((SECONDS + 60))
-	if running; then
-		kill "$pid"
-		while running; do
-			[ $SECONDS -lt $deadline ] || die "process $pid of the cell does not end: see $cell/output"
-			read -r -t 0.1 <> <(:) || true
-		done
-	fi
+	running || return 0
+	kill "$pid" 2>/dev/null || true
+	while running; do
+		[ $SECONDS -lt $deadline ] || die "process $pid of the cell does not end: see $cell/output"
+		read -r -t 0.1 <> <(:) || true
+	done
+}
+
+data_remove() {
 	[ ! -e $cell/where ] || rm -rf "$(cat $cell/where)"
 	rm -rf $cell
 }
 
 down() {
 	running || say "no cell runs here"
-	down_quietly
+	stop
+	data_remove
 }
 
 fairlead() {
 	running || code=6 die "no cell runs here: ./dev up starts one"
+	context >/dev/null || code=6 die "the cell is not ready yet: ./dev up waits for it"
 	. <(context | sed -n 's/^  export/export/p')
 	exec $bin/fairlead "$@"
 }
