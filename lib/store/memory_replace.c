@@ -93,15 +93,38 @@ has_next(const struct memory_executor *e)
 	return false;
 }
 
+/* By itself: not lost with its host, and not because somebody stopped it. */
+static bool
+has_failed(const struct memory_executor *e)
+{
+	return (e->state == EXECUTOR_FAILED || e->state == EXECUTOR_REJECTED ||
+		   e->state == EXECUTOR_EXPIRED) &&
+	       !*e->stopped_for;
+}
+
+static bool
+has_tries_left(const struct memory_executor *e)
+{
+	const struct memory_executor *k;
+	uint32_t failures = 0;
+
+	if (e->session->replacements_max == 0 || !has_failed(e))
+		return true;
+	DL_FOREACH2(e->session->executors, k, s_next)
+	{
+		if (k->index == e->index && k->attempt <= e->attempt && has_failed(k))
+			failures++;
+	}
+	return failures <= e->session->replacements_max;
+}
+
 static bool
 is_wanted(const struct memory_executor *e, enum how how)
 {
 	const struct memory_session *s = e->session;
 
 	return s->state == SESSION_OPEN && e->index < s->replicas && !e->replaced &&
-	       strcmp(e->stopped_for, "keep") != 0 &&
-	       (how == ASKED || s->replacements_max == 0 || e->attempt <= s->replacements_max ||
-		   memory_executor_is_moved(e)) &&
+	       strcmp(e->stopped_for, "keep") != 0 && (how == ASKED || has_tries_left(e)) &&
 	       (how == EARLY || end_is_replaced(e)) && !has_next(e);
 }
 

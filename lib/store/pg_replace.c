@@ -27,6 +27,8 @@ pg_replace_lock(
  * early, of one that may live (pg_relieve).  Nor is there a bound for what we move: it did not
  * fail. What ended so without anybody's wish counts against its host, once, whether or not it is
  * replaced (P9). */
+/* replacements_max bounds what failed, was refused or expired by itself; to be lost with a host, or
+ * to be moved, is no failure of the executor's. */
 static const struct pg_statement replace = {"replace_write",
     "WITH c AS (SELECT n.id AS new_id, e.executor_id, e.session_id, s.template_revision AS "
     "revision,"
@@ -42,8 +44,10 @@ static const struct pg_statement replace = {"replace_write",
     "   FROM unnest($1::uuid[], $2::uuid[]) AS n(old, id)"
     "   JOIN executor e ON e.executor_id = n.old JOIN session s USING (session_id)"
     "   WHERE s.state = 1 AND e.idx < s.replicas AND e.stopped_for <> 'keep'"
-    "   AND ($3 OR s.replacements_max = 0 OR e.attempt <= s.replacements_max"
-    "     OR e.stopped_for IN ('drain', 'roll'))"
+    "   AND ($3 OR s.replacements_max = 0 OR e.state NOT IN (91, 93, 95) OR e.stopped_for <> ''"
+    "     OR (SELECT count(*) FROM executor k WHERE k.session_id = e.session_id"
+    "       AND k.idx = e.idx AND k.attempt <= e.attempt AND k.state IN (91, 93, 95)"
+    "       AND k.stopped_for = '') <= s.replacements_max)"
     "   AND CASE WHEN $4 THEN true WHEN e.stopped_for IN ('drain', 'roll') THEN e.state > 90"
     "     WHEN e.state IN (92, 94) THEN s.replace_lost WHEN e.state = 91 THEN s.replace_failed"
     "     ELSE e.state IN (93, 95) END),"

@@ -28,7 +28,7 @@ struct store_session_new {
 	 * when its host is back (K24); more: it is queued so much later. */
 	uint32_t replace_after_ms;
 	bool keep_replacement;     /* not the original */
-	uint32_t replacements_max; /* per executor; 0: no bound */
+	uint32_t replacements_max; /* per index, of those that failed; 0: no bound */
 	const char *who;
 	const char *key;               /* idempotency key, NULL: none */
 	const struct id *executor_ids; /* replicas of them, minted by the caller, ascending */

@@ -30,6 +30,8 @@ struct store_factory {
 	void (*avoided_age)(void *cell, int64_t ms);
 	/* Every host fell silent, or came back, so much earlier. */
 	void (*hosts_age)(void *cell, int64_t ms);
+	/* Pauses of what waits in the queue end so much earlier. */
+	void (*queue_age)(void *cell, int64_t ms);
 	/* The scheduler's work lists: rows that say ended, and gone. */
 	void (*work_count)(void *cell, size_t *ret_ended, size_t *ret_gone);
 	/* Everything a report can leave behind, in order, as text; the caller frees it. */

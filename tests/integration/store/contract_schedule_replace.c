@@ -145,27 +145,72 @@ only_what_is_still_wanted_is_replaced_L7(void **state)
 {
 	struct rig *r = *state;
 	struct store_lease judge = judge_make(r);
-	struct store_session_new keep = impatient(r, "keep", 1), once = impatient(r, "once", 1);
+	struct store_session_new keep = impatient(r, "keep", 1);
 	struct store_session_new closing = impatient(r, "closing", 1);
 	struct store_session s;
 
 	host_make(r, "h1");
 	keep.replace_lost = false;
-	once.replacements_max = 1;
 	session_on(r, keep, "h1");
-	session_on(r, once, "h1");
 	session_on(r, closing, "h1");
 	OK(r, store_session_close(r->s, "closing", 0, false, "t", r->a, &s, &r->err));
 	suspect(r, &judge, "h1");
-	assert_int_equal(lost(r, 0).replaced, 1);
+	assert_int_equal(lost(r, 0).replaced, 0);
 	assert_int_equal(executor_of(r, "keep", 0).state, EXECUTOR_LOST);
 	assert_int_equal(executor_of(r, "closing", 0).attempt, 1);
-	assert_int_equal(executor_of(r, "once", 0).attempt, 2);
-	host_make(r, "h2");
-	place_all(r, "h2");
-	suspect(r, &judge, "h2");
-	assert_int_equal(lost(r, 0).replaced, 0);
-	assert_int_equal(executor_of(r, "once", 0).attempt, 2);
+	verify_clean(r);
+}
+
+/* Lost, lost, failed: the bound is of failures, and there is room for one more. */
+static void
+what_is_lost_with_its_host_uses_up_no_tries_L7(void **state)
+{
+	struct rig *r = *state;
+	struct store_lease judge = judge_make(r);
+	struct store_session_new once = impatient(r, "once", 1);
+	char host[] = "h1";
+	struct store_hello h = host_make(r, host);
+	struct store_executor e;
+
+	once.replacements_max = 1;
+	once.replace_failed = true;
+	session_on(r, once, host);
+	for (uint32_t attempt = 2; attempt <= 3; attempt++) {
+		suspect(r, &judge, host);
+		assert_int_equal(lost(r, 0).replaced, 1);
+		assert_int_equal(executor_of(r, "once", 0).attempt, attempt);
+		host[1]++;
+		h = host_make(r, host);
+		r->factory->queue_age(r->cell, 60000);
+		place_all(r, host);
+	}
+	e = executor_of(r, "once", 0);
+	join_one(r, report_of(&e, &h, EXECUTOR_FAILED));
+	assert_int_equal(fold_all(r).replaced, 1);
+	verify_clean(r);
+}
+
+static void
+as_many_failures_as_the_bound_are_tried_again_L7(void **state)
+{
+	struct rig *r = *state;
+	struct store_session_new n = session_of(r, "web", 1);
+	struct store_hello h = host_make(r, "h1");
+	struct store_executor e;
+
+	n.replacements_max = 2;
+	n.replace_failed = true;
+	session_on(r, n, "h1");
+	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+		e = executor_of(r, "web", 0);
+		assert_int_equal(e.attempt, attempt);
+		join_one(r, report_of(&e, &h, EXECUTOR_FAILED));
+		fold_all(r);
+		r->factory->queue_age(r->cell, 60000);
+		place_all(r, "h1");
+	}
+	assert_int_equal(executor_of(r, "web", 0).attempt, 3);
+	assert_int_equal(executor_of(r, "web", 0).state, EXECUTOR_FAILED);
 	verify_clean(r);
 }
 
@@ -314,6 +359,8 @@ const struct CMUnitTest contract_replace_tests[] = {
     TEST(what_a_host_reports_of_who_was_given_up_is_kept_aside_K15),
     TEST(a_new_silence_is_judged_anew_K2_K22),
     TEST(only_what_is_still_wanted_is_replaced_L7),
+    TEST(what_is_lost_with_its_host_uses_up_no_tries_L7),
+    TEST(as_many_failures_as_the_bound_are_tried_again_L7),
     TEST(who_fails_for_good_is_tried_again_after_a_pause_L7),
     TEST(who_was_stopped_by_its_host_alone_is_replaced_K24),
     TEST(who_is_gone_without_a_wish_is_replaced_at_once_K5),

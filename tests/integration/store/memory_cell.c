@@ -81,6 +81,15 @@ hosts_age(void *cell, int64_t ms)
 }
 
 static void
+queue_age(void *cell, int64_t ms)
+{
+	CLEANUP(memory_cell_end) struct memory_cell *c = memory_cell_begin(cell);
+
+	for (struct memory_executor *e = c->executors; e; e = e->hh.next)
+		e->not_before_us -= ms * 1000;
+}
+
+static void
 term_set(void *cell, uint64_t term)
 {
 	CLEANUP(memory_cell_end) struct memory_cell *c = memory_cell_begin(cell);
@@ -325,6 +334,7 @@ const struct store_factory memory_factory = {.name = "memory",
     .label_set = label_set,
     .avoided_age = avoided_age,
     .hosts_age = hosts_age,
+    .queue_age = queue_age,
     .work_count = work_count,
     .rows = rows,
     .corrupt = corrupt};

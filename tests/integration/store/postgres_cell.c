@@ -108,6 +108,17 @@ hosts_age(void *cell, int64_t ms)
 }
 
 static void
+queue_age(void *cell, int64_t ms)
+{
+	char sql[120];
+
+	snprintf(sql, sizeof(sql),
+	    "UPDATE placement_queue SET not_before = not_before - %lld * interval '1 millisecond'",
+	    (long long)ms);
+	postgres_query(cell, sql);
+}
+
+static void
 term_set(void *cell, uint64_t term)
 {
 	char sql[96];
@@ -215,6 +226,7 @@ const struct store_factory postgres_factory = {.name = "postgres",
     .label_set = label_set,
     .avoided_age = avoided_age,
     .hosts_age = hosts_age,
+    .queue_age = queue_age,
     .work_count = work_count,
     .rows = rows,
     .corrupt = corrupt};
