@@ -23,6 +23,7 @@ static const struct {
     {10047, ERR_LIMIT},       /* insufficient storage */
     {10005, ERR_UNAVAILABLE}, /* no suitable peers for placement */
     {10008, ERR_UNAVAILABLE}, /* JetStream system temporarily unavailable */
+    {10049, ERR_UNAVAILABLE}, /* error creating store for stream */
     {10039, ERR_DENIED},      /* JetStream not enabled for the account */
 };
 

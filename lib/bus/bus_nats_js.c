@@ -1,18 +1,23 @@
 /* Streams and consumers on a NATS server: our tables to the API's JSON and back. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "bus_nats.h"
+#include "clock.h"
 
 #define SECOND_NS INT64_C(1000000000)
 #define REPLICAS_CLUSTER 3
 
 #define CODE_NOT_CLUSTERED 10074 /* replicas > 1 not supported in non-clustered mode */
 #define CODE_NO_PEERS 10005      /* no suitable peers for placement */
+#define CODE_NO_STORE 10049      /* error creating store for stream */
+
+#define REMOVED_LOOK_MS 20
 
 static void
 json_free(json_t *j)
@@ -219,6 +224,22 @@ create_with(
 	return nats_api_call(b, subject, config, &reply, ret_code, err);
 }
 
+/* The server answers that a stream is deleted and removes its directory afterwards; meanwhile it
+ * now and then refuses to make one of the same name. */
+static int
+create_beside_removal(
+    struct nats_bus *b, const struct bus_stream *s, int replicas, int *ret_code, struct err *err)
+{
+	int64_t until_us = clock_mono_us(clock_system()) + NATS_REMOVAL_MS * MS_US;
+
+	while (create_with(b, s, replicas, ret_code, err) != 0) {
+		if (*ret_code != CODE_NO_STORE || clock_mono_us(clock_system()) > until_us)
+			return -1;
+		poll(NULL, 0, REMOVED_LOOK_MS);
+	}
+	return 0;
+}
+
 /* Replicas 0 asks for three first and lets the server judge: it knows its peers, while a client
  * sees only the addresses it was given.  A server without a cluster refuses by its own code; "no
  * suitable peers" is a cluster that is too small, or one with servers away.  Of those the second
@@ -231,12 +252,12 @@ nats_js_stream_create(struct bus *base, const struct bus_stream *s, int replicas
 	int code;
 
 	if (replicas)
-		return create_with(b, s, replicas, &code, err);
-	if (create_with(b, s, REPLICAS_CLUSTER, &code, err) == 0)
+		return create_beside_removal(b, s, replicas, &code, err);
+	if (create_beside_removal(b, s, REPLICAS_CLUSTER, &code, err) == 0)
 		return 0;
 	bool alone = code == CODE_NOT_CLUSTERED ||
 		     (code == CODE_NO_PEERS && known_servers(b) < REPLICAS_CLUSTER);
-	return alone ? create_with(b, s, 1, &code, err) : -1;
+	return alone ? create_beside_removal(b, s, 1, &code, err) : -1;
 }
 
 /* By the library: the answer carries headers and body in base64. */
