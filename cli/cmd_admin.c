@@ -143,7 +143,7 @@ checked(const char *what, int r, const struct err *err)
 	return r;
 }
 
-/* Each dependency by itself, so that one run shows everything that is wrong. */
+/* Database and bus by themselves, each as far as it goes: one run shows what is wrong with both. */
 int
 cmd_admin_check_config(struct cli *c, int argc, char **argv)
 {
