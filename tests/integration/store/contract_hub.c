@@ -114,6 +114,15 @@ host_make(struct rig *r, const char *host_id)
 	return h;
 }
 
+struct store_host
+host_of(struct rig *r, const char *host_id)
+{
+	struct store_host host;
+
+	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
+	return host;
+}
+
 /* ---- sessions ---- */
 
 struct store_session_new

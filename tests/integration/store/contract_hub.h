@@ -81,6 +81,7 @@ struct store_hello hello_of(const char *host_id, struct id journal);
 struct store_hello_answer hello_say(struct rig *r, const struct store_hello *h);
 /* A host that is READY; returns the hello that made it so. */
 struct store_hello host_make(struct rig *r, const char *host_id);
+struct store_host host_of(struct rig *r, const char *host_id);
 /* A session in pool "default" with n executors, spec body "body". */
 struct store_session_new session_of(struct rig *r, const char *name, uint32_t replicas);
 struct store_session session_make(struct rig *r, const char *name, uint32_t replicas);

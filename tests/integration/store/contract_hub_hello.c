@@ -5,15 +5,6 @@
 #include "contract_hub.h"
 #include "digest.h"
 
-static struct store_host
-host_of(struct rig *r, const char *host_id)
-{
-	struct store_host host;
-
-	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
-	return host;
-}
-
 /* What the host would say of executors it has accepted and not forgotten. */
 static void
 hello_name(struct store_hello *h, struct rig *r, const struct store_executor *rows, size_t n)

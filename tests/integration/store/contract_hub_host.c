@@ -3,15 +3,6 @@
 
 #include "contract_hub.h"
 
-static struct store_host
-host_of(struct rig *r, const char *host_id)
-{
-	struct store_host host;
-
-	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
-	return host;
-}
-
 static struct store_sync_page
 sync_page(struct rig *r, const struct store_sync *q)
 {

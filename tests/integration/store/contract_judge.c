@@ -12,15 +12,6 @@ judge_take(struct rig *r)
 	assert_true(held);
 }
 
-struct store_host
-host_of(struct rig *r, const char *host_id)
-{
-	struct store_host host;
-
-	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
-	return host;
-}
-
 struct store_verdict
 verdict_of(struct rig *r, const char *host_id)
 {

@@ -7,7 +7,6 @@
 extern struct store_lease judge; /* the present one's, from judge_take */
 
 void judge_take(struct rig *r);
-struct store_host host_of(struct rig *r, const char *host_id);
 struct store_verdict verdict_of(struct rig *r, const char *host_id);
 /* How many hosts changed. */
 size_t host_suspect(struct rig *r, const char *host_id);

@@ -47,15 +47,6 @@ host_small(struct rig *r, const char *host_id, int64_t slots)
 	assert_int_equal(hello_say(r, &h).verdict, STORE_HELLO_ACCEPTED);
 }
 
-static struct store_host
-host_of(struct rig *r, const char *host_id)
-{
-	struct store_host host;
-
-	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
-	return host;
-}
-
 /* ---- leases ---- */
 
 static void

@@ -2,49 +2,10 @@
  * (K2, K5, K8, K15, K16, K21, L7). */
 #include <string.h>
 
-#include "contract_schedule.h"
+#include "contract_judge.h"
 #include "wait.h"
 
 #define WAIT_MS 5000
-
-static struct store_host
-host_of(struct rig *r, const char *host_id)
-{
-	struct store_host host;
-
-	OK(r, store_host_get(r->s, host_id, r->a, &host, &r->err));
-	return host;
-}
-
-static struct store_lease
-judge_make(struct rig *r)
-{
-	struct store_lease judge = {.name = LEASE_JUDGE};
-	bool held = false;
-
-	OK(r, store_lease_hold(r->s, &judge, "judge", &held, &r->err));
-	assert_true(held);
-	return judge;
-}
-
-static size_t
-suspect(struct rig *r, const struct store_lease *judge, const char *host_id)
-{
-	const struct store_verdict v = {host_id, host_of(r, host_id).epoch, "silent"};
-	size_t n;
-
-	OK(r, store_host_suspect(r->s, judge, &v, 1, &n, &r->err));
-	return n;
-}
-
-static struct store_lost_result
-lost(struct rig *r, uint32_t grace_ms)
-{
-	struct store_lost_result result;
-
-	OK(r, store_lost(r->s, &r->lease, "default", grace_ms, r->a, &result, &r->err));
-	return result;
-}
 
 static struct store_session
 session_on(struct rig *r, struct store_session_new n, const char *host_id)
@@ -73,7 +34,6 @@ a_suspect_host_is_not_placed_on_and_may_still_sync_K21(void **state)
 {
 	struct rig *r = *state;
 	struct store_sync q = {.host_id = "h1", .limit = 10};
-	struct store_lease judge = judge_make(r);
 	struct store_sync_page page;
 	struct store_placement p;
 	struct store_message *messages;
@@ -81,10 +41,11 @@ a_suspect_host_is_not_placed_on_and_may_still_sync_K21(void **state)
 	size_t n, count, placed;
 	uint64_t last;
 
+	judge_take(r);
 	host_make(r, "h1");
 	session_make(r, "web", 1);
 	lease_take(r);
-	suspect(r, &judge, "h1");
+	host_suspect(r, "h1");
 	OK(r, store_queue_load(r->s, "default", 0, r->a, &rows, &n, &last, &r->err));
 	p = (struct store_placement){rows[0].executor_id, "h1", rows[0].resources, 1000, &rows[0]};
 	OK(r, store_place(
@@ -99,14 +60,14 @@ static void
 what_a_host_reports_of_who_was_given_up_is_kept_aside_K15(void **state)
 {
 	struct rig *r = *state;
-	struct store_lease judge = judge_make(r);
 	struct store_hello h = host_make(r, "h1");
 	struct store_executor e;
 
+	judge_take(r);
 	session_on(r, impatient(r, "web", 1), "h1");
 	e = executor_of(r, "web", 0);
-	suspect(r, &judge, "h1");
-	lost(r, 0);
+	host_suspect(r, "h1");
+	lost_step(r, 0);
 	join_one(r, report_of(&e, &h, EXECUTOR_RUNNING));
 	join_one(r, report_of(&e, &h, EXECUTOR_SUCCEEDED));
 	OK(r, store_executor_get(r->s, &e.executor_id, r->a, &e, &r->err));
@@ -120,12 +81,12 @@ static void
 a_new_silence_is_judged_anew_K2_K22(void **state)
 {
 	struct rig *r = *state;
-	struct store_lease judge = judge_make(r);
 	struct store_hello h = host_make(r, "h1");
 	size_t n;
 
+	judge_take(r);
 	session_on(r, impatient(r, "web", 1), "h1");
-	suspect(r, &judge, "h1");
+	host_suspect(r, "h1");
 	OK(r, store_host_lost(r->s, &judge, &n, &r->err));
 	assert_int_equal(n, 0); /* nobody granted it */
 	OK(r, store_host_confirm_lost(r->s, "h1", "ann", &r->err));
@@ -135,7 +96,7 @@ a_new_silence_is_judged_anew_K2_K22(void **state)
 	assert_int_equal(hello_say(r, &h).verdict, STORE_HELLO_ACCEPTED);
 	assert_int_equal(host_of(r, "h1").state, HOST_READY);
 	assert_string_equal(host_of(r, "h1").lost_confirmed_by, "");
-	suspect(r, &judge, "h1");
+	host_suspect(r, "h1");
 	OK(r, store_host_lost(r->s, &judge, &n, &r->err));
 	assert_int_equal(n, 0);
 }
@@ -144,18 +105,18 @@ static void
 only_what_is_still_wanted_is_replaced_L7(void **state)
 {
 	struct rig *r = *state;
-	struct store_lease judge = judge_make(r);
 	struct store_session_new keep = impatient(r, "keep", 1);
 	struct store_session_new closing = impatient(r, "closing", 1);
 	struct store_session s;
 
+	judge_take(r);
 	host_make(r, "h1");
 	keep.replace_lost = false;
 	session_on(r, keep, "h1");
 	session_on(r, closing, "h1");
 	OK(r, store_session_close(r->s, "closing", 0, false, "t", r->a, &s, &r->err));
-	suspect(r, &judge, "h1");
-	assert_int_equal(lost(r, 0).replaced, 0);
+	host_suspect(r, "h1");
+	assert_int_equal(lost_step(r, 0).replaced, 0);
 	assert_int_equal(executor_of(r, "keep", 0).state, EXECUTOR_LOST);
 	assert_int_equal(executor_of(r, "closing", 0).attempt, 1);
 	verify_clean(r);
@@ -166,18 +127,18 @@ static void
 what_is_lost_with_its_host_uses_up_no_tries_L7(void **state)
 {
 	struct rig *r = *state;
-	struct store_lease judge = judge_make(r);
 	struct store_session_new once = impatient(r, "once", 1);
 	char host[] = "h1";
 	struct store_hello h = host_make(r, host);
 	struct store_executor e;
 
+	judge_take(r);
 	once.replacements_max = 1;
 	once.replace_failed = true;
 	session_on(r, once, host);
 	for (uint32_t attempt = 2; attempt <= 3; attempt++) {
-		suspect(r, &judge, host);
-		assert_int_equal(lost(r, 0).replaced, 1);
+		host_suspect(r, host);
+		assert_int_equal(lost_step(r, 0).replaced, 1);
 		assert_int_equal(executor_of(r, "once", 0).attempt, attempt);
 		host[1]++;
 		h = host_make(r, host);
