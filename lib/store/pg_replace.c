@@ -24,11 +24,9 @@ pg_replace_lock(
  * time, or stopped by itself because it was cut off (K24) may fail again: each attempt waits twice
  * as long, up to a minute. FAILED counts only where the host was told to restart and gave up:
  * policy never wants no more.  $3: somebody asks for it; then there is no bound and no pause.  $4:
- * early, of one that may live (pg_relieve).  Nor is there a bound for what we move: it did not
- * fail. What ended so without anybody's wish counts against its host, once, whether or not it is
- * replaced (P9). */
-/* replacements_max bounds what failed, was refused or expired by itself; to be lost with a host, or
- * to be moved, is no failure of the executor's. */
+ * early, of one that may live (pg_relieve).  replacements_max bounds what failed, was refused or
+ * expired by itself: to be lost with a host, or moved, is no failure.  What ended so without
+ * anybody's wish counts against its host, once, whether or not it is replaced (P9). */
 static const struct pg_statement replace = {"replace_write",
     "WITH c AS (SELECT n.id AS new_id, e.executor_id, e.session_id, s.template_revision AS "
     "revision,"

@@ -50,7 +50,7 @@ MUST_USE int hub_store_new(
 /* Does Postgres answer at all?  A question can fail for a lock, or for a host that is away. */
 bool hub_store_answers(struct store *store);
 
-/* "Look now" for the scheduler of a pool; losing one costs only its sweep interval. */
+/* "Look now" for the scheduler of a pool; losing one costs a second. */
 void hub_nudge(const struct hub *h, const char *pool);
 
 #endif
