@@ -23,6 +23,14 @@
 #define RESTART_MAX_MS 5000
 
 static int
+directory_make(const char *path, struct err *err)
+{
+	if (mkdir(path, 0755) != 0 && errno != EEXIST)
+		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int
 directories_make(struct cell *c, struct err *err)
 {
 	static const char *const below[] = {"/log", "/agents", "/hold"};
@@ -30,7 +38,7 @@ directories_make(struct cell *c, struct err *err)
 
 	for (size_t i = 0; i < COUNT_OF(below); i++) {
 		snprintf(path, sizeof(path), "%s%s", c->data, below[i]);
-		if (cell_directory_make(path, err) != 0)
+		if (directory_make(path, err) != 0)
 			return -1;
 	}
 	return 0;
@@ -241,8 +249,9 @@ services_start(struct cell *c, struct err *err)
 int
 cell_start(struct cell *c, struct err *err)
 {
-	if (cell_lock(c, err) != 0 || directories_make(c, err) != 0 ||
-	    cell_bus_configure(c, err) != 0 || cell_postgres_init(c, err) != 0)
+	if (directory_make(c->data, err) != 0 || cell_lock(c, err) != 0 ||
+	    directories_make(c, err) != 0 || cell_bus_configure(c, err) != 0 ||
+	    cell_postgres_init(c, err) != 0)
 		return -1;
 	for (unsigned i = 0; i < c->bus_servers; i++)
 		cell_bus_child(c, i, child_new(c));

@@ -38,11 +38,10 @@ void cell_stop(struct cell *c);
  * a file in <data>/hold is left as it is until the file goes. */
 void cell_tend(struct cell *c);
 
-/* lock.c.  ERR_CONFLICT: another fairlead dev runs on this data.  ERR_TIMEOUT: servers of one that
- * was killed still do. */
+/* lock.c.  <data> is there.  ERR_CONFLICT: another fairlead dev runs on this data.  ERR_TIMEOUT:
+ * servers of one that was killed still do. */
 MUST_USE int cell_lock(struct cell *c, struct err *err);
 void cell_unlock(struct cell *c);
-MUST_USE int cell_directory_make(const char *path, struct err *err);
 
 /* bus.c: ports, configurations, c->nats_url; then one child per server */
 MUST_USE int cell_bus_configure(struct cell *c, struct err *err);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cell.h"
@@ -14,14 +13,6 @@
 
 #define SERVERS_END_US (30 * SECOND_US)
 #define LOOK_MS 20
-
-int
-cell_directory_make(const char *path, struct err *err)
-{
-	if (mkdir(path, 0755) != 0 && errno != EEXIST)
-		return err_set(err, ERR_INTERNAL, "%s: %s", path, strerror(errno));
-	return 0;
-}
 
 static int
 lock_open(const struct cell *c, const char *name, int *ret_fd, struct err *err)
@@ -80,8 +71,7 @@ servers_lock(struct cell *c, struct err *err)
 int
 cell_lock(struct cell *c, struct err *err)
 {
-	if (cell_directory_make(c->data, err) == 0 && data_lock(c, err) == 0 &&
-	    servers_lock(c, err) == 0)
+	if (data_lock(c, err) == 0 && servers_lock(c, err) == 0)
 		return 0;
 	cell_unlock(c);
 	return -1;
