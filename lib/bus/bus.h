@@ -79,6 +79,7 @@ struct bus_options {
 	void *arg;
 };
 
+#define BUS_SERVERS_SAID_BYTES 1024 /* room for a list as people write them */
 /* The servers without users and passwords, for logs and errors; cut to size.  Returns buffer. */
 char *bus_servers_said(const char *servers, char *buffer, size_t size);
 

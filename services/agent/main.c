@@ -220,7 +220,7 @@ log_started(const struct process *p)
 	size_t n;
 	const struct agent_driver *drivers = host_drivers(p->host, &n);
 	struct id journal_id = agent_journal_id(host_agent(p->host));
-	char servers[1024];
+	char servers[BUS_SERVERS_SAID_BYTES];
 
 	log_info("agent.started", LOG_STR("version", FAIRLEAD_VERSION),
 	    LOG_STR("host", p->settings.host_id),

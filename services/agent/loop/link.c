@@ -19,7 +19,6 @@
 #define INBOX_BYTES 128
 #define BATCH_MAX 256u
 #define WAITING_SAID_EVERY_US (60 * SECOND_US)
-#define SERVERS_SAID_BYTES 1024
 
 struct link_host {
 	UT_hash_handle hh;
@@ -137,7 +136,7 @@ static void
 failure_say(struct link *l, bool denied, const char *why)
 {
 	int64_t now_us = clock_mono_us(clock_system());
-	char servers[SERVERS_SAID_BYTES];
+	char servers[BUS_SERVERS_SAID_BYTES];
 	enum log_level level = l->options.quiet ? LOG_DEBUG_LEVEL : LOG_WARN_LEVEL;
 
 	if (l->failure_said_us != 0 && denied == l->failure_denied &&
